@@ -20,20 +20,40 @@ export interface UpstreamRequest {
   readonly body: Readable | null;
   /** Known length of the body, or null for chunked. */
   readonly contentLength: number | null;
+  /** The request has `Expect: 100-continue`; its body is sent when it comes, the client decides when. */
   readonly expectContinue: boolean;
+  /** Raw trailers of the request, asked for once, after the body's end. Absent means none. */
+  readonly trailers?: () => readonly string[];
 }
 
-/** How a response comes back. Nothing is called after `onEnd` or `onError`. */
+/**
+ * How a response comes back. Nothing is called after `onEnd`, `onError` or `onUpgrade`, nor after `abort`. Calls are
+ * never made before `request` returned. Where a response has no body, `onHead` and `onEnd` come in the same tick.
+ * The request's body stays the caller's: on an error, or when the answer ends before the body, it is paused and left.
+ */
 export interface ResponseSink {
   /** 1xx but 101. 100 is passed only for expectContinue. */
   onInformational(status: number, rawHeaders: readonly string[]): void;
   onHead(status: number, statusText: string, rawHeaders: readonly string[]): void;
-  /** False asks for a pause until `UpstreamExchange.resume`. */
+  /** False asks for a pause until `UpstreamExchange.resume`; what was already read may still come. */
   onData(chunk: Buffer): boolean;
   onEnd(rawTrailers: readonly string[]): void;
   onError(error: UpstreamError): void;
   /** The address that the request is sent to, once connected (also for a pooled connection). */
   onConnected(address: string): void;
+  /**
+   * A 101 to a request whose headers ask for an upgrade (`Connection` and `Upgrade` are then among them): from here
+   * on the connection is the caller's. `head`: bytes that came behind the 101. Without this method a 101 is an error.
+   */
+  onUpgrade?(statusText: string, rawHeaders: readonly string[], socket: Duplex, head: Buffer): void;
+}
+
+/** Takes a raw connection's bytes without a stream in between (node:net, `onread`). */
+export interface RawReader {
+  /** What to read into. Ignored where the bytes come out of TLS or a proxy's tunnel. */
+  readonly buffer: Uint8Array | (() => Uint8Array);
+  /** `bytes` is valid during the call alone. False pauses until `socket.resume()`. */
+  read(bytes: Uint8Array): boolean;
 }
 
 export interface UpstreamExchange {
@@ -55,8 +75,15 @@ export interface UpstreamClient {
   request(route: Route, request: UpstreamRequest, sink: ResponseSink): UpstreamExchange;
   /** As `request`, over HTTP/2 to the upstream (gRPC): trailers both ways, also trailers-only. */
   requestHttp2(route: Route, request: UpstreamRequest, sink: ResponseSink): UpstreamExchange;
-  /** A raw connection (TLS and verified where the scheme is https) for upgrades and tunnels. Rejects with UpstreamError. */
-  connect(route: Route, signal: AbortSignal): Promise<{ socket: Duplex; address: string }>;
+  /**
+   * A raw connection (TLS and verified where the scheme is https) for tunnels, half-open allowed. With `reader` the
+   * bytes go there and no 'data' is emitted; 'end' still is. Rejects with UpstreamError.
+   */
+  connect(
+    route: Route,
+    signal: AbortSignal,
+    reader?: RawReader,
+  ): Promise<{ socket: Duplex; address: string }>;
   /** Closes idle connections now and the rest when they end. */
   close(): Promise<void>;
 }
