@@ -27,6 +27,7 @@ export interface Metrics {
   dnsLookup(result: 'hit' | 'ok' | 'not-found' | 'failure', seconds: number): void;
   policyLoaded(hash: string, rules: number, mode: string): void;
   policyReload(result: 'ok' | 'refused'): void;
-  auditWritten(sink: string): void;
+  /** `count`: lines, 1 unless told. */
+  auditWritten(sink: string, count?: number): void;
   auditDropped(sink: string, reason: string, count: number): void;
 }
