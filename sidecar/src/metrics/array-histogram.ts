@@ -6,6 +6,7 @@ import { Histogram, type Registry } from 'prom-client';
  */
 export class ArrayHistogram extends Histogram {
   readonly #name: string;
+  readonly #help: string;
   readonly #bounds: readonly number[];
   readonly #counts: Float64Array;
   #sum = 0;
@@ -19,6 +20,7 @@ export class ArrayHistogram extends Histogram {
       registers: [options.registry],
     });
     this.#name = options.name;
+    this.#help = options.help;
     this.#bounds = options.bounds;
     this.#counts = new Float64Array(options.bounds.length + 1);
   }
@@ -33,21 +35,19 @@ export class ArrayHistogram extends Histogram {
     this.#sum += value;
   }
 
-  override async get() {
-    const values: { value: number; labels: { le?: number | string }; metricName: string }[] = [];
+  /** What `Registry.metrics()` renders, and what the inherited `get()` builds on. */
+  async getForPromString() {
+    const values: object[] = [];
+    const push = (suffix: string, value: number, labels: { le?: number | string }): void => {
+      values.push({ metricName: `${this.#name}_${suffix}`, value, labels, sharedLabels: {} });
+    };
     let running = 0;
     for (const [index, count] of this.#counts.entries()) {
       running += count;
-      const le = this.#bounds[index] ?? '+Inf';
-      values.push({ value: running, labels: { le }, metricName: `${this.#name}_bucket` });
+      push('bucket', running, { le: this.#bounds[index] ?? '+Inf' });
     }
-    values.push({ value: this.#sum, labels: {}, metricName: `${this.#name}_sum` });
-    values.push({ value: running, labels: {}, metricName: `${this.#name}_count` });
-    return { ...(await super.get()), values };
-  }
-
-  /** What `Registry.metrics()` calls on a histogram in place of `get`. */
-  getForPromString() {
-    return this.get();
+    push('sum', this.#sum, {});
+    push('count', running, {});
+    return { name: this.#name, help: this.#help, type: 'histogram', values, aggregator: 'sum' };
   }
 }
