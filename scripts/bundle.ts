@@ -1,0 +1,62 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { build } from 'esbuild';
+
+/** The directory of the repository. */
+export const ROOT = join(import.meta.dirname, '..');
+
+/** Where the program starts, within the files that {@link bundle} makes. */
+export const ENTRY = 'src/cli/main.js';
+
+/** The version in sidecar/package.json: that of the command, the archives and the image. */
+export function version(): string {
+  const parsed: { version: string } = JSON.parse(
+    readFileSync(join(ROOT, 'sidecar/package.json'), 'utf8'),
+  ) as { version: string };
+  return parsed.version;
+}
+
+function filesUnder(directory: string, keep: (name: string) => boolean): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && keep(entry.name) && !entry.parentPath.includes('node_modules'))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/**
+ * Makes the program as it ships: one JavaScript file and the data files it reads.
+ * The bundle lies at the same depth as every source file (src/ROOM/file), so an address relative to
+ * `import.meta.url`, such as `../../presets`, is right in both.
+ *
+ * @returns contents by path relative to the program's directory, in the order of their paths
+ * @throws the faults that esbuild found
+ */
+export async function bundle(): Promise<Map<string, Uint8Array>> {
+  const sidecar = join(ROOT, 'sidecar');
+  const result = await build({
+    entryPoints: [join(sidecar, 'src/cli/main.ts')],
+    bundle: true,
+    platform: 'node',
+    target: 'node26',
+    format: 'esm',
+    write: false,
+    legalComments: 'none',
+    logLevel: 'silent',
+    // Packages in CommonJS ask for Node's own modules through require, which a module does not have.
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
+    },
+  });
+  const output = result.outputFiles[0];
+  if (!output) throw new Error('esbuild made no output for sidecar/src/cli/main.ts');
+
+  const files = new Map<string, Uint8Array>([[ENTRY, output.contents]]);
+  const data = [
+    ...filesUnder(join(sidecar, 'presets'), (name) => name.endsWith('.yaml')),
+    ...filesUnder(sidecar, (name) => name.endsWith('.schema.json') || name === 'schema.json'),
+  ];
+  for (const file of data) files.set(relative(sidecar, file), readFileSync(file));
+  // Only what the program reads: its dependencies are in the bundle.
+  const manifest = { name: 'boundary', version: version(), license: 'MIT', type: 'module' };
+  files.set('package.json', Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`));
+  return new Map([...files].sort(([left], [right]) => (left < right ? -1 : 1)));
+}

@@ -1,0 +1,18 @@
+/**
+ * The shell script that starts boundary: it works from any directory and through symbolic links, and runs the Node
+ * that was installed beside it, whatever the machine has.
+ *
+ * @param node path of the Node binary, relative to the directory above bin/
+ * @param entry path of the bundle, relative to the directory above bin/
+ */
+export function launcherScript(node: string, entry: string): string {
+  return `#!/bin/sh
+self=$(readlink -f -- "$0") || exit 126
+root=\${self%/bin/*}
+if [ ! -x "$root/${node}" ]; then
+  echo "boundary: its runtime is missing: expected an executable at $root/${node}. Install boundary again." >&2
+  exit 126
+fi
+exec "$root/${node}" "$root/${entry}" "$@"
+`;
+}
