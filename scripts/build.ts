@@ -31,7 +31,7 @@ function removeStale(directory: string, wanted: ReadonlySet<string>): void {
 
 const started = performance.now();
 const dist = join(ROOT, 'dist/boundary');
-const files = await bundle();
+const files = await bundle().catch(() => process.exit(1)); // esbuild has said why.
 for (const [path, contents] of files) place(join(dist, path), contents);
 removeStale(dist, new Set(files.keys()));
 

@@ -28,7 +28,7 @@ function filesUnder(directory: string, keep: (name: string) => boolean): string[
  * `import.meta.url`, such as `../../presets`, is right in both.
  *
  * @returns contents by path relative to the program's directory, in the order of their paths
- * @throws the faults that esbuild found
+ * @throws after esbuild has printed the faults it found
  */
 export async function bundle(): Promise<Map<string, Uint8Array>> {
   const sidecar = join(ROOT, 'sidecar');
@@ -40,7 +40,7 @@ export async function bundle(): Promise<Map<string, Uint8Array>> {
     format: 'esm',
     write: false,
     legalComments: 'none',
-    logLevel: 'silent',
+    logLevel: 'error',
     // Packages in CommonJS ask for Node's own modules through require, which a module does not have.
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
