@@ -49,7 +49,8 @@ export interface AuditLog {
   open(verdict: VerdictRecord): AuditEntry;
   /** False while no sink can take a record. With `audit.on_failure: deny` nothing is allowed meanwhile. */
   readonly healthy: boolean;
-  /** Called with each finished line's object, for live views. Returns an unsubscribe function. */
+  /** Resolves when every line so far is written, or could not be. */
   flush(): Promise<void>;
+  /** Writes what is open and queued, within a deadline, and lets the sinks go. Never rejects. */
   close(): Promise<void>;
 }
