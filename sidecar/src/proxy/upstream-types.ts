@@ -27,8 +27,8 @@ export interface UpstreamRequest {
 }
 
 /**
- * How a response comes back. Nothing is called after `onEnd`, `onError` or `onUpgrade`, nor after `abort`. Calls are
- * never made before `request` returned. Where a response has no body, `onHead` and `onEnd` come in the same tick.
+ * How a response comes back. Nothing is called after `onEnd`, `onError` or `onUpgrade`, nor after `abort`. Only
+ * `onConnected` may be called before `request` has returned. Where a response has no body, `onHead` and `onEnd` come in the same tick.
  * The request's body stays the caller's: on an error, or when the answer ends before the body, it is paused and left.
  */
 export interface ResponseSink {
