@@ -48,32 +48,34 @@ export function readClientHello(bytes: Uint8Array): ClientHelloReading {
 function handshakeMessage(bytes: Uint8Array): ClientHelloReading | { readonly body: Uint8Array } {
   const fragments: Uint8Array[] = [];
   let have = 0;
+  /** Header and body together, once the header is whole; joined twice at most, however many records there are. */
+  let length: number | null = null;
   for (let at = 0; ; ) {
     const first = fragments[0];
     if (first !== undefined && first[0] !== 1)
       return invalid('the first handshake message is no ClientHello');
-    if (have >= HANDSHAKE_HEADER) {
-      const joined = fragments.length === 1 && first !== undefined ? first : Buffer.concat(fragments);
-      const length = HANDSHAKE_HEADER + new Reader(joined.subarray(1, HANDSHAKE_HEADER)).number(3);
+    if (length === null && have >= HANDSHAKE_HEADER) {
+      length =
+        HANDSHAKE_HEADER + new Reader(Buffer.concat(fragments).subarray(1, HANDSHAKE_HEADER)).number(3);
       if (length > LONGEST_CLIENT_HELLO) return invalid('the ClientHello is longer than 64 KiB');
-      if (have >= length) {
-        // RFC 8446 section 5.1 lets no other message share the record: nothing may follow before our answer.
-        return have === length
-          ? { body: joined.subarray(HANDSHAKE_HEADER, length) }
-          : invalid('more handshake bytes follow the ClientHello');
-      }
+    }
+    if (length !== null && have >= length) {
+      // RFC 8446 section 5.1 lets no other message share the record: nothing may follow before our answer.
+      return have === length
+        ? { body: Buffer.concat(fragments).subarray(HANDSHAKE_HEADER) }
+        : invalid('more handshake bytes follow the ClientHello');
     }
     if (bytes.length > at && bytes[at] !== 0x16) return invalid('a record is no TLS handshake');
     if (bytes.length > at + 1 && bytes[at + 1] !== 0x03)
       return invalid('the record version is no TLS version');
     if (at + RECORD_HEADER > bytes.length) return tooLong(bytes) ?? MORE;
-    const length = new Reader(bytes.subarray(at + 3, at + RECORD_HEADER)).number(2);
-    if (length === 0 || length > LONGEST_FRAGMENT) return invalid('a record is empty or over 16 KiB');
+    const size = new Reader(bytes.subarray(at + 3, at + RECORD_HEADER)).number(2);
+    if (size === 0 || size > LONGEST_FRAGMENT) return invalid('a record is empty or over 16 KiB');
     at += RECORD_HEADER;
-    if (at + length > bytes.length) return tooLong(bytes) ?? MORE;
-    fragments.push(bytes.subarray(at, at + length));
-    have += length;
-    at += length;
+    if (at + size > bytes.length) return tooLong(bytes) ?? MORE;
+    fragments.push(bytes.subarray(at, at + size));
+    have += size;
+    at += size;
   }
 }
 

@@ -33,8 +33,8 @@ export function parseHost(text: string): Parsed<Host> {
   const undotted = text.charCodeAt(text.length - 1) === 0x2e ? text.slice(0, -1) : text;
   const lower = undotted.toLowerCase();
   if (NAME.test(lower)) return parseAsciiName(text, lower);
-  if (NEVER_IN_A_NAME.test(undotted)) return refuseHost(text);
-  const converted = domainToASCII(undotted);
+  if (NEVER_IN_A_NAME.test(text)) return refuseHost(text);
+  const converted = domainToASCII(text);
   // The dots of other scripts (U+3002 and its like) become dots, so a trailing one shows only now.
   const name = converted.endsWith('.') ? converted.slice(0, -1) : converted;
   if (!NAME.test(name) || isIPv4(name)) return refuseHost(text);
