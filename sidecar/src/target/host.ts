@@ -1,6 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { domainToASCII } from 'node:url';
-import ipaddr from 'ipaddr.js';
 import { accept, quote, refuse } from './refusal.ts';
 import type { Endpoint, HostKind, Parsed } from './types.ts';
 
@@ -49,7 +48,8 @@ export function parseAddress(text: string): Host | null {
   // node:net reads IPv4 strictly (four octets, no leading zero), as inet_pton does.
   if (isIPv4(text)) return { host: text, hostKind: 'ipv4' };
   if (!isIPv6(text) || text.includes('%')) return null;
-  return { host: ipaddr.IPv6.parse(text).toRFC5952String(), hostKind: 'ipv6' };
+  // The URL standard writes IPv6 as RFC 5952 section 4 does. (ipaddr.js reads `::192.0.2.1` as v4-mapped.)
+  return { host: new URL(`http://[${text}]`).hostname.slice(1, -1), hostKind: 'ipv6' };
 }
 
 /**
@@ -111,7 +111,7 @@ function parseAsciiName(text: string, name: string): Parsed<Host> {
     );
   }
   // A label that claims to be an A-label has to be one, or two names would look alike to IDNA-aware parties.
-  if (name.includes('xn--') && domainToASCII(name) !== name) return refuseHost(text);
+  if (name.includes('xn--') && !URL.canParse(`http://${name}`)) return refuseHost(text);
   return accept({ host: name, hostKind: 'name' });
 }
 
