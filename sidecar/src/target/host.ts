@@ -110,8 +110,6 @@ function parseAsciiName(text: string, name: string): Parsed<Host> {
       `The host name ${quote(text)} is too long: at most ${LONGEST_NAME} characters in all, ${LONGEST_LABEL} between dots.`,
     );
   }
-  // A label that claims to be an A-label has to be one, or two names would look alike to IDNA-aware parties.
-  if (name.includes('xn--') && !URL.canParse(`http://${name}`)) return refuseHost(text);
   return accept({ host: name, hostKind: 'name' });
 }
 
