@@ -1,0 +1,30 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { CommandError, messageOf } from './command-error.ts';
+
+/**
+ * A directory that only this user may enter (mkdtemp makes it 0700), with a name nobody could guess.
+ * `Symbol.dispose` removes it with all it holds.
+ */
+export function temporaryDirectory(): { readonly path: string } & Disposable {
+  const path = mkdtempSync(join(tmpdir(), 'boundary-'));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** Where boundary keeps what should survive it: `$XDG_STATE_HOME/boundary`, by default `~/.local/state/boundary`. */
+export function stateDirectory(env: NodeJS.ProcessEnv): string {
+  // A relative value is to be ignored (XDG Base Directory Specification, "Basics").
+  const base = env['XDG_STATE_HOME'];
+  if (base !== undefined && isAbsolute(base)) return join(base, 'boundary');
+  return join(env['HOME'] || homedir(), '.local', 'state', 'boundary');
+}
+
+/** Makes a directory and its parents, for this user alone where it is new. `purpose` completes "cannot make ...". */
+export function makeDirectory(path: string, purpose: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new CommandError(`cannot make ${path} for ${purpose}: ${messageOf(error)}`);
+  }
+}
