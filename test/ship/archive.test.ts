@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { arch, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+
+const execute = promisify(execFile);
+const ROOT = join(import.meta.dirname, '../..');
+const RELEASE = join(ROOT, 'dist/release');
+
+/** What an archive must do without: npm, Node, and whatever else lies in the PATH of a developer. */
+const BARE = { PATH: '/usr/bin:/bin', LANG: 'C' };
+
+describe('the archives of make build-all', () => {
+  const home = mkdtempSync(join(tmpdir(), 'boundary-archive-'));
+  const buildAll = () => execute(process.execPath, [join(ROOT, 'scripts/build-all.ts')], { cwd: ROOT });
+  const boundary = join(home, '.local/bin/boundary');
+
+  before(async () => {
+    await buildAll();
+    const installer = join(RELEASE, 'install.sh');
+    await execute('bash', [installer, RELEASE], { env: { ...BARE, HOME: home } });
+  });
+  after(() => rmSync(home, { recursive: true }));
+
+  it('carry both platforms, with the sums that SHA256SUMS promises', async () => {
+    const lines = readFileSync(join(RELEASE, 'SHA256SUMS'), 'utf8').trim().split('\n');
+    assert.equal(lines.length, 2);
+    for (const line of lines) {
+      const [sum, name = ''] = line.split('  ', 2);
+      assert.match(name, /^boundary-\d+\.\d+\.\d+-linux-(amd64|arm64)\.tar\.gz$/);
+      assert.equal(
+        createHash('sha256')
+          .update(readFileSync(join(RELEASE, name)))
+          .digest('hex'),
+        sum,
+      );
+      const { stdout } = await execute('tar', ['-tzf', join(RELEASE, name)]);
+      for (const path of ['bin/boundary', 'lib/boundary/node', 'lib/boundary/src/cli/main.js', 'LICENSE']) {
+        assert.ok(stdout.includes(`/${path}\n`), `${name} lacks ${path}`);
+      }
+    }
+    const machine = join(home, 'arm64-node');
+    const arm =
+      lines.map((line) => line.split('  ', 2)[1] ?? '').find((name) => name.includes('arm64')) ?? '';
+    const inside = `${arm.replace('.tar.gz', '')}/lib/boundary/node`;
+    await execute('sh', [
+      '-c',
+      `tar -xzOf "$1" "$2" | head -c 20 > "$3"`,
+      'sh',
+      join(RELEASE, arm),
+      inside,
+      machine,
+    ]);
+    // e_machine of the ELF header: 183 is EM_AARCH64.
+    assert.equal(readFileSync(machine).readUInt16LE(18), 183);
+  });
+
+  it('are the same bytes again', async () => {
+    const sums = readFileSync(join(RELEASE, 'SHA256SUMS'), 'utf8');
+    await buildAll();
+    assert.equal(readFileSync(join(RELEASE, 'SHA256SUMS'), 'utf8'), sums);
+  });
+
+  it('run without npm and Node', async () => {
+    // A PATH with sh and what the launcher needs, and surely no Node.
+    const { stdout } = await execute('env', [
+      '-i',
+      `PATH=/usr/bin:/bin`,
+      'sh',
+      '-c',
+      'command -v node npm || true',
+    ]);
+    assert.equal(stdout, '');
+    const shown = await execute(boundary, ['--version'], { env: { ...BARE, HOME: home }, cwd: '/' });
+    const manifest = JSON.parse(readFileSync(join(ROOT, 'sidecar/package.json'), 'utf8')) as {
+      version: string;
+    };
+    assert.match(shown.stdout, new RegExp(`^boundary ${manifest.version.replaceAll('.', '\\.')}\\b`));
+  });
+
+  it('find their presets', async () => {
+    const arguments_ = ['explain', '--allow', 'domain=example.org', '--json', 'GET', 'https://example.org/'];
+    const { stdout } = await execute(boundary, arguments_, { env: { ...BARE, HOME: home }, cwd: '/' });
+    assert.equal((JSON.parse(stdout) as { verdict: string }).verdict, 'allow', arch());
+  });
+});
