@@ -61,8 +61,6 @@ const REMOVED_VARIABLES = [
   'SSL_CERT_DIR', // Go and OpenSSL would trust it beside the bundle; unset, they go by the file
   'GIT_SSL_CAPATH',
   'GIT_PROXY_SSL_CAINFO',
-  'GIT_SSL_NO_VERIFY',
-  'NODE_TLS_REJECT_UNAUTHORIZED',
   'GLOBAL_AGENT_NO_PROXY',
 ];
 
