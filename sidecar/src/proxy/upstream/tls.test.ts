@@ -1,0 +1,303 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer as createHttpsServer } from 'node:https';
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import { ExchangeRecorder, exchange } from '../../../../test/harness/exchange-recorder.ts';
+import { createTestCa } from '../../../../test/harness/test-ca.ts';
+import { createMetrics } from '../../metrics/create-metrics.ts';
+import type { Route, UpstreamClient } from '../upstream-types.ts';
+import { createUpstream } from './create-upstream.ts';
+
+const ca = createTestCa();
+const leaf = ca.issue(['upstream.test', '127.0.0.1']);
+const closers: (() => void)[] = [];
+after(() => {
+  for (const close of closers) close();
+});
+
+function client(connectTimeoutMs?: number): UpstreamClient {
+  const made = createUpstream({
+    ca: [ca.caPem],
+    metrics: createMetrics().metrics,
+    ...(connectTimeoutMs !== undefined && { connectTimeoutMs }),
+  });
+  closers.push(() => void made.close());
+  return made;
+}
+
+async function portOf(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closers.push(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+async function https(options: TlsOptions, host = 'upstream.test'): Promise<Route> {
+  const server = createHttpsServer(options, (request, response) => {
+    response.setHeader('X-Version', request.httpVersion);
+    response.end('secret');
+  });
+  closers.push(() => server.closeAllConnections());
+  return { scheme: 'https', host, port: await portOf(server), addresses: ['127.0.0.1'] };
+}
+
+function selfSigned(): { key: string; cert: string } {
+  const dir = mkdtempSync(join(tmpdir(), 'boundary-test-'));
+  try {
+    const key = join(dir, 'key.pem');
+    const cert = join(dir, 'cert.pem');
+    const subject = ['-subj', '/CN=upstream.test', '-addext', 'subjectAltName=DNS:upstream.test'];
+    const files = ['-keyout', key, '-out', cert];
+    execFileSync(
+      'openssl',
+      ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...subject, ...files],
+      {
+        stdio: 'ignore',
+      },
+    );
+    return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
+const HOUR = 3_600_000;
+const past = { notBefore: new Date(Date.now() - 9 * HOUR), notAfter: new Date(Date.now() - HOUR) };
+const future = { notBefore: new Date(Date.now() + HOUR), notAfter: new Date(Date.now() + 9 * HOUR) };
+
+describe('the certificate of an upstream', () => {
+  for (const host of ['upstream.test', '127.0.0.1']) {
+    test(`that is right for ${host} is taken`, async () => {
+      const route = await https(leaf, host);
+      const upstream = client();
+      for (let i = 0; i < 3; i++) {
+        const answer = await exchange(upstream, route, {}, new ExchangeRecorder()).finished;
+        assert.equal(answer.error, null);
+        assert.equal(answer.text, 'secret');
+      }
+    });
+  }
+
+  const bad: { name: string; options: () => TlsOptions; host?: string; kind: string; message: RegExp }[] = [
+    {
+      name: 'expired',
+      options: () => ca.issue(['upstream.test'], past),
+      kind: 'certificate',
+      message: /has expired/,
+    },
+    {
+      name: 'not valid yet',
+      options: () => ca.issue(['upstream.test'], future),
+      kind: 'certificate',
+      message: /not valid yet/,
+    },
+    {
+      name: 'for another name',
+      options: () => ca.issue(['other.test']),
+      kind: 'certificate',
+      message: /another name.*other\.test/,
+    },
+    {
+      name: 'for a name, asked by address',
+      options: () => ca.issue(['upstream.test']),
+      host: '127.0.0.1',
+      kind: 'certificate',
+      message: /another name/,
+    },
+    { name: 'self-signed', options: selfSigned, kind: 'certificate', message: /self-signed.*--upstream-ca/ },
+    {
+      name: 'of an unknown CA',
+      options: () => createTestCa().issue(['upstream.test']),
+      kind: 'certificate',
+      message: /not trusted here.*--upstream-ca/,
+    },
+    {
+      name: 'right, over TLS 1.1 alone',
+      options: () => ({ ...leaf, minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }),
+      kind: 'tls',
+      message: /TLS 1\.2 or newer/,
+    },
+  ];
+  for (const { name, options, host, kind, message } of bad) {
+    test(`that is ${name} is refused before a request is sent`, async () => {
+      const route = await https(options(), host);
+      const upstream = client();
+      const answer = await exchange(upstream, route, {}, new ExchangeRecorder()).finished;
+      assert.equal(answer.error?.kind, kind);
+      assert.equal(answer.error?.status, 502);
+      assert.match(answer.error?.message ?? '', message);
+      assert.deepEqual(answer.connected, []);
+      const signal = new AbortController().signal;
+      await assert.rejects(upstream.connect(route, signal), { kind, status: 502 });
+    });
+  }
+
+  test('no TLS at all is a TLS error', async () => {
+    const port = await portOf(createTcpServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')));
+    const route: Route = { scheme: 'https', host: 'upstream.test', port, addresses: ['127.0.0.1'] };
+    const answer = await exchange(client(), route, {}, new ExchangeRecorder()).finished;
+    assert.equal(answer.error?.kind, 'tls');
+  });
+
+  test('the server name is the host, never an address, and only http/1.1 is offered', async () => {
+    const seen: { name: string | false; alpn: string | false | null }[] = [];
+    const server = createTlsServer({ ...leaf, ALPNProtocols: ['h2', 'http/1.1'] }, (socket) => {
+      seen.push({ name: socket.servername ?? false, alpn: socket.alpnProtocol });
+      socket.end('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n');
+    });
+    const port = await portOf(server);
+    for (const host of ['upstream.test', '127.0.0.1']) {
+      const route: Route = { scheme: 'https', host, port, addresses: ['127.0.0.1'] };
+      assert.equal((await exchange(client(), route, {}, new ExchangeRecorder()).finished).status, 204);
+    }
+    assert.deepEqual(seen, [
+      { name: 'upstream.test', alpn: 'http/1.1' },
+      { name: false, alpn: 'http/1.1' },
+    ]);
+  });
+});
+
+describe('the dial', () => {
+  test('addresses are tried in order until one answers', async () => {
+    const route = await https(leaf);
+    // Nothing listens on 127.0.0.2 at this port: the server is bound to 127.0.0.1 alone.
+    const answer = await exchange(
+      client(),
+      { ...route, addresses: ['127.0.0.2', '127.0.0.1'] },
+      {},
+      new ExchangeRecorder(),
+    ).finished;
+    assert.equal(answer.text, 'secret');
+    assert.deepEqual(answer.connected, ['127.0.0.1']);
+  });
+
+  test('a refused connection is said with its address', async () => {
+    const gone = createTcpServer();
+    const port = await portOf(gone);
+    gone.close();
+    await once(gone, 'close');
+    const route: Route = { scheme: 'http', host: 'upstream.test', port, addresses: ['127.0.0.1'] };
+    const answer = await exchange(client(), route, {}, new ExchangeRecorder()).finished;
+    assert.equal(answer.error?.kind, 'connect');
+    assert.match(
+      answer.error?.message ?? '',
+      new RegExp(`upstream\\.test:${port} \\(127\\.0\\.0\\.1\\) refused`),
+    );
+  });
+
+  test('a name among the addresses is never looked up', async () => {
+    const route: Route = { scheme: 'http', host: 'localhost', port: 1, addresses: ['localhost'] };
+    const answer = await exchange(client(), route, {}, new ExchangeRecorder()).finished;
+    assert.equal(answer.error?.kind, 'connect');
+    assert.deepEqual(answer.connected, []);
+  });
+
+  test('no address at all is an error', async () => {
+    const route: Route = { scheme: 'http', host: 'localhost', port: 1, addresses: [] };
+    assert.equal(
+      (await exchange(client(), route, {}, new ExchangeRecorder()).finished).error?.kind,
+      'connect',
+    );
+  });
+
+  test('a handshake that does not end is a timeout, 504, and its connection is closed', async () => {
+    const closed = Promise.withResolvers<void>();
+    const port = await portOf(
+      createTcpServer((socket) => {
+        socket
+          .on('error', () => {})
+          .on('close', () => closed.resolve())
+          .resume();
+      }),
+    );
+    const route: Route = { scheme: 'https', host: 'upstream.test', port, addresses: ['127.0.0.1'] };
+    const answer = await exchange(client(150), route, {}, new ExchangeRecorder()).finished;
+    assert.equal(answer.error?.kind, 'timeout');
+    assert.equal(answer.error?.status, 504);
+    await closed.promise;
+  });
+});
+
+describe('a raw connection', () => {
+  test('keeps its own side open after the other side ended', async () => {
+    const server = createTcpServer({ allowHalfOpen: true }, async (socket) => {
+      socket.end('bye');
+      let text = '';
+      for await (const chunk of socket) text += chunk;
+      heard.resolve(text);
+    });
+    const heard = Promise.withResolvers<string>();
+    const route: Route = {
+      scheme: 'tcp',
+      host: '127.0.0.1',
+      port: await portOf(server),
+      addresses: ['127.0.0.1'],
+    };
+    const { socket, address } = await client().connect(route, new AbortController().signal);
+    assert.equal(address, '127.0.0.1');
+    socket.resume();
+    await once(socket, 'end');
+    socket.end('still here');
+    assert.equal(await heard.promise, 'still here');
+  });
+
+  for (const scheme of ['tcp', 'https'] as const) {
+    test(`gives its bytes to a reader (${scheme}) and pauses when told`, async () => {
+      const serve = (socket: Socket) => socket.on('error', () => {}).end('some bytes');
+      const server = scheme === 'tcp' ? createTcpServer(serve) : createTlsServer(leaf, serve);
+      const route: Route = {
+        scheme,
+        host: 'upstream.test',
+        port: await portOf(server),
+        addresses: ['127.0.0.1'],
+      };
+      let text = '';
+      const first = Promise.withResolvers<void>();
+      const { socket } = await client().connect(route, new AbortController().signal, {
+        buffer: new Uint8Array(4),
+        read(bytes) {
+          text += Buffer.from(bytes).toString();
+          first.resolve();
+          return false;
+        },
+      });
+      await first.promise;
+      const ended = once(socket, 'end');
+      while (text.length < 10) {
+        socket.resume();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      socket.resume();
+      await ended;
+      assert.equal(text, 'some bytes');
+      socket.destroy();
+    });
+  }
+
+  test('an abort within the dial rejects and leaves nothing open', async () => {
+    const closed = Promise.withResolvers<void>();
+    const accepted = Promise.withResolvers<void>();
+    const port = await portOf(
+      createTcpServer((socket) => {
+        accepted.resolve();
+        socket
+          .on('error', () => {})
+          .on('close', () => closed.resolve())
+          .resume();
+      }),
+    );
+    const route: Route = { scheme: 'https', host: 'upstream.test', port, addresses: ['127.0.0.1'] };
+    const abort = new AbortController();
+    const dialled = client().connect(route, abort.signal);
+    await accepted.promise;
+    abort.abort();
+    await assert.rejects(dialled, { kind: 'connect' });
+    await closed.promise;
+  });
+});
