@@ -40,45 +40,45 @@ const verdicts: readonly string[] = ['allow', 'deny', 'would-deny'] satisfies Ve
 /** Reads one line; null for what is not an audit line of a version we know. Never throws. */
 export function parseAuditLine(text: string): AuditLine | DroppedLine | null {
   const line = asObject(text);
-  if (line === null || line['version'] !== 1) return null;
+  if (line === null || line.version !== 1) return null;
   const { event } = line;
-  const time = Date.parse(String(line['time']));
+  const time = Date.parse(String(line.time));
   if (Number.isNaN(time)) return null;
   if (event === 'dropped') {
-    return { event, time, count: number(line['count']) ?? 0, reason: string(line['reason']) ?? '' };
+    return { event, time, count: number(line.count) ?? 0, reason: string(line.reason) ?? '' };
   }
-  const run = string(line['run']);
-  const seq = number(line['seq']);
+  const run = string(line.run);
+  const seq = number(line.seq);
   const known = event === 'request' || event === 'verdict' || event === 'end';
-  if (!known || run === null || seq === null || !isProtocol(line['protocol']) || !isVerdict(line['verdict']))
+  if (!known || run === null || seq === null || !isProtocol(line.protocol) || !isVerdict(line.verdict))
     return null;
   return {
     time,
     run,
     seq,
     event,
-    workspace: string(line['workspace']),
-    owner: string(line['owner']),
-    protocol: line['protocol'],
-    method: string(line['method']),
-    url: string(line['url']),
-    host: string(line['host']),
-    port: number(line['port']),
-    address: string(line['address']),
-    claimed: Array.isArray(line['claimed']) ? line['claimed'].map(String) : [],
-    verdict: line['verdict'],
-    rule: rule(line['rule']),
-    reason: string(line['reason']) ?? '',
+    workspace: string(line.workspace),
+    owner: string(line.owner),
+    protocol: line.protocol,
+    method: string(line.method),
+    url: string(line.url),
+    host: string(line.host),
+    port: number(line.port),
+    address: string(line.address),
+    claimed: Array.isArray(line.claimed) ? line.claimed.map(String) : [],
+    verdict: line.verdict,
+    rule: rule(line.rule),
+    reason: string(line.reason) ?? '',
     outcome:
       event === 'verdict'
         ? null
         : {
-            status: number(line['status']),
-            bytesIn: number(line['bytes_in']) ?? 0,
-            bytesOut: number(line['bytes_out']) ?? 0,
-            error: string(line['error']),
+            status: number(line.status),
+            bytesIn: number(line.bytes_in) ?? 0,
+            bytesOut: number(line.bytes_out) ?? 0,
+            error: string(line.error),
           },
-    duration: number(line['duration_ms']),
+    duration: number(line.duration_ms),
   };
 }
 

@@ -26,6 +26,8 @@ export interface AuditLogOptions {
   readonly queueBytes?: number;
   /** How long a failed sink is left alone, in milliseconds; 1000 unless told. */
   readonly retryMs?: number;
+  /** How often to look whether somebody else set the file aside, in milliseconds; 1000 unless told. */
+  readonly checkMs?: number;
 }
 
 /**
@@ -101,7 +103,15 @@ class Log implements AuditLog {
     this.#verdictAfterMs = options.verdictAfterMs ?? 1000;
     this.#closeMs = options.closeMs ?? 5000;
     // The file first: when its path is bad nothing else has been made yet.
-    this.#file = file === undefined ? null : this.#sink('file', fileOutput(file), options, file.maxBytes);
+    this.#file =
+      file === undefined
+        ? null
+        : this.#sink(
+            'file',
+            fileOutput({ ...file, ...(options.checkMs === undefined ? {} : { checkMs: options.checkMs }) }),
+            options,
+            file.maxBytes,
+          );
     this.#stderr = stderr === undefined ? null : this.#sink('stderr', descriptorOutput(2), options);
   }
 

@@ -1,5 +1,5 @@
 import type { Rule } from '../policy/types.ts';
-import { maskUrl } from './mask-url.ts';
+import { maskUrl, withoutUserInfo } from './mask-url.ts';
 import { asciiJson } from './text.ts';
 import type { Outcome, VerdictRecord } from './types.ts';
 
@@ -90,7 +90,8 @@ export class LineBuilder {
 
   #verdict(event: string, time: number, facts: LineFacts): string {
     const { record, seq, dialled } = facts;
-    const url = record.url === null || !this.#maskQuery ? record.url : maskUrl(record.url);
+    const url =
+      record.url === null ? null : this.#maskQuery ? maskUrl(record.url) : withoutUserInfo(record.url);
     return `${this.#start(event, time, seq)},"protocol":"${record.protocol}","method":${this.#text(
       'method',
       record.method,

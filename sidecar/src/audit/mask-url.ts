@@ -4,7 +4,7 @@
  * Works on any text: a URL that was refused because it is malformed is logged too.
  */
 export function maskUrl(url: string): string {
-  const bare = url.includes('@') ? withoutUserInfo(url) : url;
+  const bare = withoutUserInfo(url);
   const query = bare.indexOf('?');
   const fragment = bare.indexOf('#');
   if (query < 0 && fragment < 0) return bare;
@@ -24,8 +24,10 @@ function maskItem(item: string): string {
   return equals < 0 ? '***' : `${item.slice(0, equals)}=***`;
 }
 
-/** The authority (RFC 3986 section 3.2) ends at the first `/`, `?` or `#`; user information is what precedes its last `@`. */
-function withoutUserInfo(url: string): string {
+/** Cuts user information: what precedes the last `@` of the authority, which ends at the first `/`, `?` or `#`
+ *  (RFC 3986 section 3.2; clients take a backslash for a slash as well). */
+export function withoutUserInfo(url: string): string {
+  if (!url.includes('@')) return url;
   const scheme = url.indexOf('://');
   const start = scheme < 0 ? 0 : scheme + 3;
   const length = url.slice(start).search(/[/\\?#]/);

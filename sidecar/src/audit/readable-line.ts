@@ -1,4 +1,4 @@
-import { maskUrl } from './mask-url.ts';
+import { maskUrl, withoutUserInfo } from './mask-url.ts';
 import { printable } from './text.ts';
 import type { AuditProtocol, Outcome, VerdictWord } from './types.ts';
 
@@ -46,7 +46,7 @@ export function readableLine(facts: ReadableFacts, options: { colour: boolean; m
     facts.url ?? `${facts.protocol}://${facts.host ?? '?'}${facts.port === null ? '' : `:${facts.port}`}`;
   const parts = [clock, shown];
   if (facts.method !== null) parts.push(shortened(facts.method));
-  parts.push(shortened(options.maskQuery ? maskUrl(place) : place));
+  parts.push(shortened(options.maskQuery ? maskUrl(place) : withoutUserInfo(place)));
   if (facts.event === 'verdict') parts.push('(open)');
   const { outcome } = facts;
   if (outcome !== null) {
