@@ -164,7 +164,10 @@ export class Http2Exchange implements UpstreamExchange {
       if (!this.done && !this.#sink.onData(chunk)) stream.pause();
     });
     stream.on('end', () => {
-      if (this.#started && stream.rstCode === constants.NGHTTP2_NO_ERROR) this.#end();
+      // Node ends a stream in the same way for END_STREAM and for a reset without error. A stream that is closed
+      // already may be either: then only trailers, which every gRPC answer has, show that the answer is whole.
+      const whole = this.#trailers.length > 0 || !stream.closed;
+      if (this.#started && whole && stream.rstCode === constants.NGHTTP2_NO_ERROR) this.#end();
     });
     stream.on('error', (error) => {
       this.#error = error;
