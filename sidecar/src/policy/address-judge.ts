@@ -1,0 +1,91 @@
+import type { Target } from '../target/types.ts';
+import { type Address, cidrHolds, readAddress } from './address.ts';
+import { type AddressClass, classOf, opensByCidr } from './address-class.ts';
+import type { Candidates } from './candidates.ts';
+import type { CompiledRule } from './compiled-rule.ts';
+import { conditionsHold, hostHolds, overridesOf, pathHolds } from './matching.ts';
+import {
+  allowedReason,
+  askedText,
+  deniedReason,
+  notAnAddressReason,
+  outsideCidrReason,
+  specialAddressReason,
+} from './reasons.ts';
+import type { AddressDecision, Decision, Rule } from './types.ts';
+
+export type AddressJudge = (target: Target, decision: Decision, address: string) => AddressDecision;
+
+/** Said of an address that nothing refuses, where mode `audit` lets a request pass that no rule allows. */
+const NOTHING_SPECIAL: AddressDecision = {
+  allowed: true,
+  rule: null,
+  reason: 'No rule denies this address, and it is not a special one.',
+};
+
+/** See `Policy.judgeAddress`. `compiled` is indexed by rule id. */
+export function createAddressJudge(compiled: readonly CompiledRule[], candidates: Candidates): AddressJudge {
+  const allowedBy = compiled.map(({ rule }) => allowedAt(rule));
+
+  function judge(target: Target, decision: Decision, text: string): AddressDecision {
+    const address = readAddress(text);
+    if (address === null) return refused(null, notAnAddressReason(text));
+    const asked = target.kind === 'http' && target.overrides.length > 0 ? overridesOf(target) : [];
+    const deny = candidates.noAddressDenies ? null : findDeny([target, ...asked], address);
+    if (deny !== null) return refused(deny, deniedReason(deny, `${askedText(target)} at ${text}`));
+    const special = classOf(address);
+    if (decision.allows.length === 0) {
+      return special === null
+        ? NOTHING_SPECIAL
+        : refused(null, specialAddressReason(target, text, special, null));
+    }
+    const rule = findAllow(target, decision, address, special);
+    const covered = asked.every((other) => findAllow(other, decision, address, special) !== null);
+    if (rule !== null && covered) return allowedBy[rule.id] ?? allowedAt(rule);
+    const first = decision.allows[0] ?? null;
+    if (special !== null) return refused(null, specialAddressReason(target, text, special, first));
+    return refused(null, first === null ? notAnAddressReason(text) : outsideCidrReason(target, text, first));
+  }
+
+  function findDeny(targets: readonly Target[], address: Address): Rule | null {
+    const found = candidates
+      .addressDenies(address)
+      .filter((c) =>
+        targets.some((target) => hostHolds(c, target) && pathHolds(c, target) && conditionsHold(c, target)),
+      );
+    return found.sort((a, b) => a.rule.id - b.rule.id)[0]?.rule ?? null;
+  }
+
+  function findAllow(
+    target: Target,
+    { allows }: Decision,
+    address: Address,
+    special: AddressClass | null,
+  ): Rule | null {
+    const several = target.kind === 'http' && allows.length > 1;
+    for (const rule of allows) {
+      const candidate = compiled[rule.id];
+      if (candidate === undefined || !opens(candidate, address, special)) continue;
+      // With overrides, the rules of all methods stand in one list.
+      if (!several || (conditionsHold(candidate, target) && pathHolds(candidate, target))) return rule;
+    }
+    return null;
+  }
+
+  return judge;
+}
+
+function opens({ cidrs, ...rule }: CompiledRule, address: Address, special: AddressClass | null): boolean {
+  if (cidrs !== null && !cidrs.some((cidr) => cidrHolds(cidr, address))) return false;
+  if (special === null) return true;
+  if (rule.private && special.opening === 'cidr-or-private') return true;
+  return cidrs !== null && opensByCidr(special, cidrs, address);
+}
+
+function allowedAt(rule: Rule): AddressDecision {
+  return { allowed: true, rule, reason: allowedReason(rule) };
+}
+
+function refused(rule: Rule | null, reason: string): AddressDecision {
+  return { allowed: false, rule, reason };
+}

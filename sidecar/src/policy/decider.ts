@@ -1,0 +1,121 @@
+import type { Target } from '../target/types.ts';
+import { readAddress } from './address.ts';
+import { type AddressJudge, createAddressJudge } from './address-judge.ts';
+import type { Candidates, RuleList } from './candidates.ts';
+import type { CompiledRule } from './compiled-rule.ts';
+import { conditionsHold, hostHolds, overridesOf, pathHolds } from './matching.ts';
+import { allowedReason, askedText, deniedReason, noRuleReason, traceReason } from './reasons.ts';
+import { ruleText } from './smallest-rule.ts';
+import type { Decision, Rule } from './types.ts';
+
+export interface Decider {
+  decide(target: Target): Decision;
+  judge: AddressJudge;
+}
+
+/** The verdict of the rules. `compiled` is indexed by rule id. */
+export function createDecider(compiled: readonly CompiledRule[], candidates: Candidates): Decider {
+  const judge = createAddressJudge(compiled, candidates);
+  const allowedBy = compiled.map(({ rule }) => allowed([rule]));
+  // Reused by every call: nothing below calls itself.
+  const lists: RuleList[] = [];
+
+  function decide(target: Target): Decision {
+    const first = decideOne(target);
+    if (target.kind === 'tunnel' || target.overrides.length === 0 || !first.allowed) return first;
+    const allows = new Set(first.allows);
+    for (const other of overridesOf(target)) {
+      const decision = decideOne(other);
+      if (!decision.allowed) return decision;
+      for (const rule of decision.allows) allows.add(rule);
+    }
+    return allowed(inOrder([...allows]));
+  }
+
+  function decideOne(target: Target): Decision {
+    const deny = findDeny(target);
+    if (deny !== null) return denied(deny, deniedReason(deny, askedText(target)));
+    const decision = target.hostKind === 'name' ? allowName(target) : allowAddress(target);
+    if (!decision.allowed || target.kind === 'tunnel' || target.method !== 'TRACE') return decision;
+    const injecting = decision.allows.find(({ spec }) => spec.inject !== undefined);
+    return injecting === undefined ? decision : denied(injecting, traceReason(injecting));
+  }
+
+  function findDeny(target: Target): Rule | null {
+    let deny: Rule | null = null;
+    lists.length = 0;
+    candidates.denies(target, lists);
+    if (target.hostKind !== 'name' && !candidates.noAddressDenies) {
+      const address = readAddress(target.host);
+      if (address !== null) {
+        lists.push(
+          candidates.addressDenies(address).filter((c) => hostHolds(c, target) && pathHolds(c, target)),
+        );
+      }
+    }
+    for (const list of lists) {
+      for (const candidate of list) {
+        if (deny !== null && candidate.rule.id >= deny.id) continue;
+        if (conditionsHold(candidate, target)) deny = candidate.rule;
+      }
+    }
+    return deny;
+  }
+
+  function allowName(target: Target): Decision {
+    lists.length = 0;
+    candidates.allows(target, lists);
+    let only: Rule | null = null;
+    let several: Rule[] | null = null;
+    for (const list of lists) {
+      for (const candidate of list) {
+        if (!conditionsHold(candidate, target)) continue;
+        const { rule } = candidate;
+        if (only === null) only = rule;
+        else if (several !== null) several.push(rule);
+        else if (only !== rule) several = [only, rule];
+      }
+    }
+    if (only === null) return unmatched(target);
+    if (several === null) return allowedBy[only.id] ?? allowed([only]);
+    return allowed(inOrder([...new Set(several)]));
+  }
+
+  /** An address needs no look-up, so it is judged at once. */
+  function allowAddress(target: Target): Decision {
+    const address = readAddress(target.host);
+    const found = address === null ? [] : candidates.addressAllows(address);
+    const allows = found
+      .filter((c) => conditionsHold(c, target) && pathHolds(c, target))
+      .map(({ rule }) => rule);
+    if (allows.length === 0) return unmatched(target);
+    const open = allows.filter((rule) => judge(target, allowed([rule]), target.host).allowed);
+    if (open.length > 0) return allowed(inOrder(open));
+    return denied(null, judge(target, allowed(inOrder(allows)), target.host).reason);
+  }
+
+  function unmatched(target: Target): Decision {
+    return denied(null, noRuleReason(askedText(target), ruleText(target, true), nearest(target)));
+  }
+
+  /** An allow rule about the host of a request that no rule allows. */
+  function nearest(target: Target): Rule | null {
+    const about = candidates.profiles(target).filter(({ allow }) => allow);
+    return inOrder(about.flatMap(({ rules }) => rules.slice(0, 1)).map(({ rule }) => rule))[0] ?? null;
+  }
+
+  return { decide, judge };
+}
+
+function allowed(allows: readonly Rule[]): Decision {
+  const rule = allows[0] ?? null;
+  return { allowed: true, rule, reason: rule === null ? '' : allowedReason(rule), allows };
+}
+
+function denied(rule: Rule | null, reason: string): Decision {
+  return { allowed: false, rule, reason, allows: [] };
+}
+
+function inOrder(rules: Rule[]): Rule[] {
+  return rules.sort((a, b) => a.id - b.id);
+}
