@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clientEnvironment } from './client-environment.ts';
+import { clientEnvironment, wgetConfiguration } from './client-environment.ts';
 
 const OPTIONS = {
   proxyUrl: 'http://127.0.0.1:4711',
   bundlePath: '/run/b/bundle.pem',
   caPath: '/run/b/ca.pem',
   javaTrustStore: { path: '/run/b c/trust.jks', password: 'changeit' },
+  wgetConfigurationPath: '/run/b/wgetrc',
 };
 
 test('a proxy is named in both cases, and nothing but loopback goes around it', () => {
@@ -39,4 +40,10 @@ test('Java keeps its options and gets a proxy and a trust store', () => {
   assert.match(env.JAVA_TOOL_OPTIONS ?? '', / "-Djavax\.net\.ssl\.trustStore=\/run\/b c\/trust\.jks" /);
   const without = clientEnvironment({ ...OPTIONS, javaTrustStore: null, base: {} });
   assert.doesNotMatch(without.JAVA_TOOL_OPTIONS ?? '', /trustStore/);
+});
+
+test('wget is told by a file that keeps what the system says', () => {
+  const env = clientEnvironment({ ...OPTIONS, base: {} });
+  assert.equal(env.SYSTEM_WGETRC, '/run/b/wgetrc');
+  assert.equal(wgetConfiguration('/b.pem', 'tries = 3'), 'tries = 3\nca_certificate = /b.pem\n');
 });

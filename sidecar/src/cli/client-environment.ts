@@ -7,6 +7,8 @@ export interface ClientEnvironmentOptions {
   readonly caPath: string;
   /** A Java trust store with what the bundle holds, or null where none was written. */
   readonly javaTrustStore: { readonly path: string; readonly password: string } | null;
+  /** A file with {@link wgetConfiguration}, or null where none was written. */
+  readonly wgetConfigurationPath: string | null;
   /** The environment to start from. */
   readonly base: NodeJS.ProcessEnv;
 }
@@ -30,7 +32,7 @@ const PROXY_VARIABLES = [
 
 /** Files that replace a tool's roots: they get the bundle. */
 const BUNDLE_VARIABLES = [
-  'SSL_CERT_FILE', // OpenSSL and what links it (Ruby, PHP, Perl, Python's ssl), Go, rustls-native-certs, wget, uv
+  'SSL_CERT_FILE', // OpenSSL and what links it (Ruby, PHP, Perl, Python's ssl), Go, rustls-native-certs, uv
   'NIX_SSL_CERT_FILE', // the same inside Nix
   'CURL_CA_BUNDLE', // curl
   'GIT_SSL_CAINFO', // git
@@ -83,6 +85,8 @@ export function clientEnvironment(options: ClientEnvironmentOptions): Record<str
   for (const name of BUNDLE_VARIABLES) environment[name] = options.bundlePath;
   for (const name of ADDED_CA_VARIABLES) environment[name] = options.caPath;
   environment.NODE_USE_ENV_PROXY = '1'; // without it Node's own fetch and http read no proxy variable
+  // Debian's wget knows no variable for its roots, but one for its system's configuration.
+  if (options.wgetConfigurationPath !== null) environment.SYSTEM_WGETRC = options.wgetConfigurationPath;
   environment.DENO_TLS_CA_STORE = 'system,mozilla';
   environment.CLOUDSDK_PROXY_TYPE = 'http';
   const proxy = new URL(options.proxyUrl);
@@ -95,6 +99,14 @@ export function clientEnvironment(options: ClientEnvironmentOptions): Record<str
   return environment;
 }
 
+/**
+ * What a wget configuration file has to say. It stands in for the system's own, whose text is kept before it;
+ * a user's ~/.wgetrc is read as ever.
+ */
+export function wgetConfiguration(bundlePath: string, system: string): string {
+  return `${system}\nca_certificate = ${bundlePath}\n`;
+}
+
 function javaOptions(options: ClientEnvironmentOptions, proxy: URL): string[] {
   const store = options.javaTrustStore;
   return [
@@ -102,7 +114,7 @@ function javaOptions(options: ClientEnvironmentOptions, proxy: URL): string[] {
       `-D${scheme}.proxyHost=${proxy.hostname}`,
       `-D${scheme}.proxyPort=${proxy.port}`,
     ]),
-    '-Dhttp.nonProxyHosts=localhost|127.*|[::1]',
+    '-Dhttp.nonProxyHosts=localhost|127.0.0.1|[::1]',
     ...(store === null
       ? []
       : [
