@@ -33,7 +33,16 @@ function ruleView(rule: Rule): object {
 export function explanationView(policy: Policy, method: string, url: string): object {
   const target = urlTarget(method, url);
   if (!target.ok) return { verdict: 'deny', rule: null, reason: target.refusal.reason };
-  const explanation = explain(policy, target.value);
-  const { rule } = explanation;
-  return { ...explanation, rule: rule === null ? null : { file: rule.file, line: rule.line } };
+  const { verdict, rule, reason, change, dependsOnAddress } = explain(policy, target.value);
+  return {
+    verdict,
+    rule: rule === null ? null : place(rule),
+    reason,
+    change,
+    depends_on_address: dependsOnAddress.map(place),
+  };
+}
+
+function place({ file, line }: Rule): { file: string; line: number } {
+  return { file, line };
 }
