@@ -1,9 +1,104 @@
-import type { ProxyOptions, RunningProxy } from './types.ts';
+import type { ServerHttp2Session } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Endpoint } from '../target/types.ts';
+import { ClientConnections } from './client-connection.ts';
+import { handleConnect } from './connect.ts';
+import type { Live, ProxyCore } from './core.ts';
+import { createHttp1Server } from './http1-requests.ts';
+import { serveHttp2 } from './http2-requests.ts';
+import { openTls, watchOpened } from './open-tls.ts';
+import { reachesOwn } from './own-listeners.ts';
+import { createRuleLimits } from './rule-limits.ts';
+import type { ListenAddress, ProxyOptions, RunningProxy } from './types.ts';
+
+const HEAD_MS = 30_000;
+const IDLE_MS = 120_000;
+const MAX_CONNECTIONS = 8_192;
+const DRAIN_CHECK_MS = 20;
 
 /**
  * Starts the explicit proxy: absolute-form HTTP and CONNECT on one port.
  * Rejects with the listener's error (`EADDRINUSE`, `EACCES`) where the address cannot be taken.
  */
 export async function createProxy(options: ProxyOptions): Promise<RunningProxy> {
-  throw new Error(`No listener on ${options.listen.host}:${options.listen.port} yet.`);
+  let address: ListenAddress = options.listen;
+  const core: ProxyCore = {
+    options,
+    limits: createRuleLimits(),
+    live: new Set<Live>(),
+    headTimeout: options.timeouts?.head ?? HEAD_MS,
+    isOwn: (dialled, port) =>
+      reachesOwn([address], dialled, port) || reachesOwn(options.ownListeners(), dialled, port),
+  };
+  const connections = new ClientConnections();
+  const sessions = new Set<ServerHttp2Session>();
+  const sockets = new Set<Duplex>();
+  const server = createHttp1Server(core, connections, options.timeouts?.idle ?? IDLE_MS);
+  server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
+  server.on('connection', (socket: Socket) => {
+    if (connections.has(socket)) return;
+    sockets.add(socket);
+    options.metrics.connectionOpened('client');
+    socket.once('close', () => {
+      sockets.delete(socket);
+      options.metrics.connectionClosed('client');
+    });
+  });
+  const fronts = {
+    connections,
+    plain(socket: Duplex, endpoint: Endpoint) {
+      connections.note(socket, { endpoint, scheme: 'http', serverName: null });
+      watchOpened(core, socket, endpoint);
+      server.emit('connection', socket);
+    },
+    open(socket: Duplex, endpoint: Endpoint, serverName: string | null) {
+      openTls(core, socket, endpoint, {
+        http1(tls) {
+          connections.note(tls, { endpoint, scheme: 'https', serverName });
+          server.emit('connection', tls);
+        },
+        http2(session) {
+          sessions.add(session);
+          session.once('close', () => sessions.delete(session));
+          serveHttp2(core, session, endpoint, serverName);
+        },
+      });
+    },
+  };
+  server.on('connect', (request, socket, head) => handleConnect(core, fronts, request, socket, head));
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: options.listen.host, port: options.listen.port, backlog: 1_024 }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const bound = server.address() as AddressInfo;
+  address = { host: bound.address, port: bound.port };
+
+  return {
+    address,
+    policyChanged() {
+      const policy = options.policy();
+      for (const live of core.live) if (live.refusedBy(policy)) live.close('policy-changed');
+    },
+    async drain(ms) {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const session of sessions) session.close();
+      for (const live of core.live) if (live.kind === 'pending') live.close('stopping');
+      const until = performance.now() + ms;
+      const working = () => [...core.live].some((live) => live.kind === 'work');
+      while (working() && performance.now() < until) {
+        server.closeIdleConnections();
+        await new Promise((resolve) => setTimeout(resolve, DRAIN_CHECK_MS));
+      }
+      for (const live of core.live) live.close('stopping');
+      // One turn for what was just answered to leave.
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_CHECK_MS));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
 }

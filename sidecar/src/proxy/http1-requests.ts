@@ -1,0 +1,125 @@
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { httpTarget } from '../target/http-target.ts';
+import type { ClientConnections } from './client-connection.ts';
+import type { ProxyCore } from './core.ts';
+import { ownAnswer, ownAnswerBytes } from './denial.ts';
+import { Exchange } from './exchange.ts';
+import { Http1Answer } from './http1-answer.ts';
+
+/** Octets of a request line and its header section together. */
+const HEAD_OCTETS = 65_536;
+
+/**
+ * The one node:http server that reads every HTTP/1.1 request: those of the proxy's port, and those inside tunnels,
+ * whose sockets it is given as its own `connection`.
+ */
+export function createHttp1Server(core: ProxyCore, connections: ClientConnections, idleMs: number): Server {
+  const server = createServer({
+    insecureHTTPParser: false,
+    maxHeaderSize: HEAD_OCTETS,
+    headersTimeout: core.headTimeout,
+    // An upload may take as long as it takes, an answer too.
+    requestTimeout: 0,
+    keepAliveTimeout: idleMs,
+    connectionsCheckingInterval: Math.min(5_000, core.headTimeout),
+    // Judged by the target's parser, which says why.
+    requireHostHeader: false,
+  });
+  server.timeout = 0;
+  // Node leaves out what is beyond this number, so that two readers would see two requests. The octets are bounded.
+  server.maxHeadersCount = 0;
+  // A client that has sent its request and closed its side still gets the answer.
+  Object.assign(server, { httpAllowHalfOpen: true });
+  const run = (request: IncomingMessage, response: ServerResponse) => {
+    const { endpoint, scheme, serverName } = connections.of(request.socket);
+    const { method = '', rawHeaders, url = '' } = request;
+    const parsed = httpTarget({ scheme, method, requestTarget: url, rawHeaders, endpoint, serverName });
+    const incoming = {
+      parsed,
+      method,
+      scheme,
+      rawHeaders,
+      http2: false,
+      body: request,
+      ended: false,
+      trailers: () => request.rawTrailers,
+    };
+    new Exchange(core, incoming, new Http1Answer(request, response)).start();
+  };
+  server.on('request', run);
+  server.on('checkContinue', run);
+  server.on('checkExpectation', run);
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy());
+    if (head.length > 0) socket.unshift(head);
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.assignSocket(request.socket);
+    response.on('finish', () => {
+      response.detachSocket(request.socket);
+      request.socket.destroySoon();
+    });
+    run(request, response);
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
+    answerUnreadable(core, connections, error, socket);
+  });
+  return server;
+}
+
+/** Answers and records what the parser could not take. Nothing of it is passed on. */
+function answerUnreadable(
+  core: ProxyCore,
+  connections: ClientConnections,
+  error: NodeJS.ErrnoException & { rawPacket?: Buffer },
+  socket: Duplex,
+): void {
+  const isProtocol = error.code?.startsWith('HPE_') || error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  if (!isProtocol || error.code === 'HPE_INVALID_EOF_STATE') {
+    socket.destroy();
+    return;
+  }
+  const { status, reason } = unreadable(error);
+  const { endpoint, scheme } = connections.of(socket);
+  core.options.metrics.decision('deny', scheme, null, null);
+  const entry = core.options.audit.open({
+    protocol: scheme,
+    method: null,
+    url: null,
+    host: endpoint?.host ?? null,
+    port: endpoint?.port ?? null,
+    address: null,
+    claimed: [],
+    verdict: 'deny',
+    rule: null,
+    reason,
+  });
+  const answer = ownAnswer({ status, reason, rule: null }, entry.id, false);
+  // Behind an answer that is under way, another would be read as a part of it.
+  const answering = '_httpMessage' in socket && socket._httpMessage !== null;
+  if (answering || !socket.writable) socket.destroy();
+  else {
+    socket.end(ownAnswerBytes(answer));
+    // The rest is read away for a moment: closing over unread bytes would reset the answer off the wire.
+    socket.resume();
+    setTimeout(() => socket.destroy(), 1_000).unref();
+  }
+  entry.end({ status: answering ? null : status, bytesIn: 0, bytesOut: 0, error: 'unreadable-request' });
+}
+
+function unreadable(error: NodeJS.ErrnoException & { rawPacket?: Buffer }): {
+  status: number;
+  reason: string;
+} {
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return { status: 408, reason: 'The head of the request did not come in time.' };
+  }
+  if (error.code === 'HPE_HEADER_OVERFLOW') {
+    // The packet that was too much is within the request line where no line break or space has come in it.
+    const inTarget = error.rawPacket !== undefined && !/[\r\n]/.test(error.rawPacket.toString('latin1'));
+    if (inTarget) return { status: 414, reason: `The request target is over ${HEAD_OCTETS} bytes.` };
+    return { status: 431, reason: `The head of the request is over ${HEAD_OCTETS} bytes.` };
+  }
+  return { status: 400, reason: `This is no HTTP/1.1 request (${error.code}). Nothing of it was sent on.` };
+}

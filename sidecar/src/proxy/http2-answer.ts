@@ -1,0 +1,117 @@
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import type { Answer, AnswerEvents } from './answer.ts';
+import type { OwnAnswer } from './denial.ts';
+import { forwardResponse } from './forwarded-headers.ts';
+
+/** The way back over HTTP/2. A head without a body leaves as one frame that ends the stream. */
+export class Http2Answer implements Answer {
+  readonly #stream: ServerHttp2Stream;
+  readonly #isHead: boolean;
+  #events: AnswerEvents | null = null;
+  #head: OutgoingHttpHeaders | null = null;
+  #trailers: OutgoingHttpHeaders = {};
+  started = false;
+
+  /** @param isHead the answer to HEAD has no body, also where it is our own */
+  constructor(stream: ServerHttp2Stream, isHead: boolean) {
+    this.#stream = stream;
+    this.#isHead = isHead;
+  }
+
+  listen(events: AnswerEvents): void {
+    this.#events = events;
+    this.#stream.on('drain', () => events.drained());
+    this.#stream.on('close', () => events.gone());
+    this.#stream.on('wantTrailers', () => this.#sendTrailers());
+  }
+
+  informational(status: number, rawHeaders: readonly string[]): void {
+    if (!this.started && !this.#stream.closed)
+      this.#stream.additionalHeaders(http2Headers(status, rawHeaders));
+  }
+
+  head(status: number, _statusText: string, rawHeaders: readonly string[]): void {
+    this.#head = http2Headers(status, rawHeaders);
+    this.started = true;
+    process.nextTick(() => this.#respond(false));
+  }
+
+  data(chunk: Buffer): boolean {
+    this.#respond(false);
+    return this.#stream.destroyed || this.#stream.write(chunk);
+  }
+
+  end(rawTrailers: readonly string[]): void {
+    const stream = this.#stream;
+    this.#trailers = http2Headers(null, rawTrailers);
+    if (this.#head !== null && rawTrailers.length === 0) this.#respond(true);
+    else {
+      this.#respond(false);
+      stream.end();
+    }
+  }
+
+  own(answer: OwnAnswer): void {
+    const stream = this.#stream;
+    this.started = true;
+    if (stream.destroyed || stream.closed) return;
+    stream.respond(http2Headers(answer.status, answer.headers), { endStream: this.#isHead });
+    if (!this.#isHead) stream.end(answer.body);
+    this.#leaveRest();
+  }
+
+  /** RFC 8441 section 5: a WebSocket over HTTP/2 begins with 200, and nothing of the HTTP/1.1 handshake is in it. */
+  upgrade(_statusText: string, rawHeaders: readonly string[]): Duplex {
+    const headers = http2Headers(200, rawHeaders);
+    delete headers['sec-websocket-accept'];
+    this.started = true;
+    this.#stream.respond(headers);
+    return this.#stream;
+  }
+
+  cut(): void {
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  #respond(ended: boolean): void {
+    const head = this.#head;
+    if (head === null) return;
+    this.#head = null;
+    if (this.#stream.destroyed || this.#stream.closed) return;
+    try {
+      this.#stream.respond(head, { endStream: ended, waitForTrailers: !ended });
+    } catch {
+      // The upstream's header section has no form in HTTP/2: the client sees a broken stream, not a half answer.
+      this.cut();
+      this.#events?.gone();
+      return;
+    }
+    if (ended) this.#leaveRest();
+  }
+
+  #sendTrailers(): void {
+    if (this.#stream.destroyed || this.#stream.closed) return;
+    this.#stream.sendTrailers(this.#trailers);
+    this.#leaveRest();
+  }
+
+  /** RFC 9113 section 8.1: a complete answer may ask the client not to send the rest of its request. */
+  #leaveRest(): void {
+    if (!this.#stream.readableEnded && !this.#stream.endAfterHeaders)
+      this.#stream.close(constants.NGHTTP2_NO_ERROR);
+  }
+}
+
+function http2Headers(status: number | null, rawHeaders: readonly string[]): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = status === null ? {} : { ':status': status };
+  const forwarded = forwardResponse(rawHeaders, true);
+  for (let i = 0; i + 1 < forwarded.length; i += 2) {
+    const name = (forwarded[i] as string).toLowerCase();
+    const value = forwarded[i + 1] as string;
+    const before = headers[name];
+    if (before === undefined) headers[name] = value;
+    else headers[name] = Array.isArray(before) ? [...before, value] : [String(before), value];
+  }
+  return headers;
+}

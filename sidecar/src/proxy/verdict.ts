@@ -1,0 +1,98 @@
+import type { Decision, Policy, Rule } from '../policy/types.ts';
+import type { Target } from '../target/types.ts';
+import type { ProxyCore } from './core.ts';
+import type { Denial } from './denial.ts';
+
+/** The rules let a target through, or mode `audit` does in their place. */
+export interface Passed {
+  readonly word: 'allow' | 'would-deny';
+  readonly decision: Decision;
+}
+
+/** The rules' verdict, before any name is looked up. */
+export function judgeRules(core: ProxyCore, policy: Policy, target: Target): Passed | Denial {
+  const { audit, metrics } = core.options;
+  if (policy.onAuditFailure === 'deny' && !audit.healthy) {
+    const reason =
+      'No audit sink can take a record, and the policy says audit.on_failure: deny. Repair the sink.';
+    return { status: 403, reason, rule: null };
+  }
+  const before = performance.now();
+  const decision = policy.decide(target);
+  metrics.decisionTime((performance.now() - before) / 1000);
+  if (decision.allowed) return { word: 'allow', decision };
+  if (policy.mode === 'audit') return { word: 'would-deny', decision: { ...decision, allows: [] } };
+  return { status: 403, reason: decision.reason, rule: decision.rule };
+}
+
+/** Addresses that may be dialled, in order; empty only where a corporate proxy resolves. */
+export interface Reachable {
+  readonly addresses: readonly string[];
+  readonly rule: Rule | null;
+  readonly reason: string;
+}
+
+/** Judges each address. The refused are left out; where none is left, the first refusal is the answer. */
+export function judgeAddresses(
+  core: ProxyCore,
+  policy: Policy,
+  target: Target,
+  decision: Decision,
+  addresses: readonly string[],
+): Reachable | Denial {
+  const allowed: string[] = [];
+  let rule = decision.rule;
+  let reason = decision.reason;
+  let refused: Denial | null = null;
+  for (const address of addresses) {
+    if (core.isOwn(address, target.port)) {
+      refused ??= { status: 403, reason: 'This is an address of boundary itself.', rule: null };
+      continue;
+    }
+    const judged = policy.judgeAddress(target, decision, address);
+    if (judged.allowed) {
+      if (allowed.length === 0 && judged.rule !== null) ({ rule, reason } = judged);
+      allowed.push(address);
+    } else {
+      refused ??= { status: 403, reason: judged.reason, rule: judged.rule };
+    }
+  }
+  if (allowed.length > 0) return { addresses: allowed, rule, reason };
+  return refused ?? { status: 502, reason: `${target.host} has no address.`, rule: null };
+}
+
+/**
+ * The addresses to judge: at once where they are known, null where a lookup has to be waited for.
+ * A name behind a corporate proxy has none here.
+ */
+export function knownAddresses(core: ProxyCore, target: Target): readonly string[] | null {
+  if (target.hostKind !== 'name') return [target.host];
+  return core.options.resolver.cached(target.host) ?? null;
+}
+
+/** Whether names are resolved by somebody else, so that there is nothing to judge but the name. */
+export function resolvedElsewhere(core: ProxyCore, target: Target): boolean {
+  return core.options.chained === true && target.hostKind === 'name';
+}
+
+/** What a failed lookup is answered with. Nothing was dialled. */
+export function lookupDenial(target: Target, error: unknown): Denial {
+  const kind =
+    typeof error === 'object' && error !== null && 'kind' in error ? String(error.kind) : 'failure';
+  const found = error instanceof Error ? error.message : `The lookup failed: ${kind}.`;
+  return { status: kind === 'timeout' ? 504 : 502, reason: `${target.host}: ${found}`, rule: null };
+}
+
+/** Whether a target that was let through would be refused by `policy` now. */
+export function refusedNow(policy: Policy, target: Target, address: string | null): boolean {
+  const decision = policy.decide(target);
+  const relaxed = policy.mode === 'audit';
+  if (!decision.allowed && !relaxed) return true;
+  if (address === null) return false;
+  const judged = decision.allowed ? decision : { ...decision, allows: [] };
+  return !policy.judgeAddress(target, judged, address).allowed;
+}
+
+export function isDenial(value: object): value is Denial {
+  return 'status' in value;
+}
