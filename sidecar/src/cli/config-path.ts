@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 /** The places that are looked at when neither `--config` nor BOUNDARY_CONFIG names a file, in this order. */
 export function defaultConfigPaths(env: NodeJS.ProcessEnv): readonly string[] {
-  const home = env['HOME'] || homedir();
+  const home = env.HOME || homedir();
   return [
     join(home, '.config', 'boundary', 'boundary.yaml'),
     join(home, '.config', 'coder_boundary', 'config.yaml'),
@@ -21,5 +21,5 @@ export function configPath(
   env: NodeJS.ProcessEnv,
   exists: (path: string) => boolean = existsSync,
 ): string | null {
-  return flag || env['BOUNDARY_CONFIG'] || defaultConfigPaths(env).find(exists) || null;
+  return flag || env.BOUNDARY_CONFIG || defaultConfigPaths(env).find(exists) || null;
 }

@@ -1,10 +1,10 @@
-import { createAuditLog } from '../audit/create-audit-log.ts';
+import { type AuditLogOptions, createAuditLog } from '../audit/create-audit-log.ts';
 import type { AuditLog } from '../audit/types.ts';
 import type { CertificateAuthority } from '../certificates/types.ts';
 import { createControl } from '../control/create-control.ts';
 import { createMetrics } from '../metrics/create-metrics.ts';
 import type { Metrics } from '../metrics/types.ts';
-import type { Policy } from '../policy/types.ts';
+import type { Policy, PolicyFault } from '../policy/types.ts';
 import { createProxy } from '../proxy/create-proxy.ts';
 import type { ListenAddress, RunningProxy } from '../proxy/types.ts';
 import { createUpstream } from '../proxy/upstream/create-upstream.ts';
@@ -13,17 +13,17 @@ import { CommandError, codeOf, messageOf } from './command-error.ts';
 import { type DecisionTally, tallied } from './decision-tally.ts';
 import { authorityOf } from './listen-address.ts';
 
-type AuditOptions = Omit<Parameters<typeof createAuditLog>[0], 'metrics'>;
-
 export interface EngineOptions {
   readonly policy: Policy;
+  /** What its loading warned of. */
+  readonly warnings: readonly PolicyFault[];
   readonly authority: CertificateAuthority;
   readonly listen: ListenAddress;
   /** PEM certificates that upstreams are verified against. */
   readonly upstreamRoots: readonly string[];
   /** URL of a corporate proxy that every connection goes through. */
   readonly upstreamProxy?: string | undefined;
-  readonly audit: AuditOptions;
+  readonly audit: Omit<AuditLogOptions, 'metrics'>;
   /** The control listener, where one is wanted. */
   readonly control?: {
     readonly listen: ListenAddress | { readonly path: string };
@@ -41,7 +41,7 @@ export interface Engine {
   readonly tally: Readonly<DecisionTally>;
   policy(): Policy;
   /** Puts another policy in force at once and closes the connections that it would refuse. */
-  replacePolicy(policy: Policy): void;
+  replacePolicy(policy: Policy, warnings: readonly PolicyFault[]): void;
   /** Stops: not ready any more, open requests get `drainMs` to end, the audit is written, all listeners close. */
   close(drainMs: number): Promise<void>;
 }
@@ -52,7 +52,7 @@ export interface Engine {
  */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   await using parts = new AsyncDisposableStack();
-  let policy = options.policy;
+  let { policy, warnings } = options;
   let draining = false;
   let proxy: RunningProxy | null = null;
 
@@ -65,7 +65,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   }));
   metrics.policyLoaded(policy.hash, policy.rules.length, policy.mode);
 
-  const { audit, tally } = tallied(await openAudit({ ...options.audit, metrics }));
+  const { audit, tally } = tallied(openAudit({ ...options.audit, metrics }));
   parts.defer(() => audit.close());
   const resolver = createResolver({
     onLookup: (result, seconds) => metrics.dnsLookup(result, seconds),
@@ -85,6 +85,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
           ...options.control,
           registry,
           policy: () => policy,
+          warnings: () => warnings,
           ready: () => readiness({ draining, listening: proxy !== null, audit, policy }),
         }).catch((error: unknown) => {
           throw listenFault(error, options.control?.listen, '--control');
@@ -115,8 +116,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     metrics,
     tally,
     policy: () => policy,
-    replacePolicy(next) {
+    replacePolicy(next, nextWarnings) {
       policy = next;
+      warnings = nextWarnings;
       metrics.policyLoaded(next.hash, next.rules.length, next.mode);
       started.policyChanged();
     },
@@ -142,9 +144,9 @@ function readiness(state: { draining: boolean; listening: boolean; audit: AuditL
   return { ready: reasons.length === 0, reasons };
 }
 
-async function openAudit(options: Parameters<typeof createAuditLog>[0]): Promise<AuditLog> {
+function openAudit(options: AuditLogOptions): AuditLog {
   try {
-    return await createAuditLog(options);
+    return createAuditLog(options);
   } catch (error) {
     throw new CommandError(`cannot write the audit log: ${messageOf(error)}`);
   }

@@ -15,9 +15,9 @@ export function temporaryDirectory(): { readonly path: string } & Disposable {
 /** Where boundary keeps what should survive it: `$XDG_STATE_HOME/boundary`, by default `~/.local/state/boundary`. */
 export function stateDirectory(env: NodeJS.ProcessEnv): string {
   // A relative value is to be ignored (XDG Base Directory Specification, "Basics").
-  const base = env['XDG_STATE_HOME'];
+  const base = env.XDG_STATE_HOME;
   if (base !== undefined && isAbsolute(base)) return join(base, 'boundary');
-  return join(env['HOME'] || homedir(), '.local', 'state', 'boundary');
+  return join(env.HOME || homedir(), '.local', 'state', 'boundary');
 }
 
 /** Makes a directory and its parents, for this user alone where it is new. `purpose` completes "cannot make ...". */
