@@ -10,6 +10,8 @@ import { requestHead } from './request-head.ts';
 const MAX_ROUTES = 256;
 /** Connections per route; further requests wait for one. */
 const MAX_CONNECTIONS = 512;
+/** Of these, how many are kept while nobody uses them. */
+const MAX_IDLE = 128;
 const SWEEP_MS = 1_000;
 
 const NOTHING: readonly string[] = [];
@@ -22,6 +24,8 @@ interface RoutePool {
   /** Connections that stand or are being made. */
   open: number;
   session: Buffer | undefined;
+  /** Forgotten: connections that come back are closed. */
+  retired: boolean;
 }
 
 /** The kept HTTP/1.1 connections of one client, per route: other judged addresses are another route. */
@@ -91,12 +95,13 @@ export class Http1Pool {
       }
       return pool;
     }
-    pool = { route, idle: [], waiting: [], open: 0, session: undefined };
+    pool = { route, idle: [], waiting: [], open: 0, session: undefined, retired: false };
     this.#pools.set(key, pool);
     if (this.#pools.size > MAX_ROUTES) {
       const [oldest, unused] = this.#pools.entries().next().value ?? [];
       if (oldest !== undefined && unused) {
         this.#pools.delete(oldest);
+        unused.retired = true;
         this.#closeIdle(unused);
       }
     }
@@ -169,8 +174,9 @@ export class Http1Pool {
 
   #idle(pool: RoutePool, connection: Http1Connection): void {
     const next = pool.waiting.shift();
+    const unwanted = this.#closed !== null || pool.retired || pool.idle.length >= MAX_IDLE;
     if (next) connection.start(next);
-    else if (this.#closed || connection.expires <= performance.now()) connection.destroy();
+    else if (unwanted || connection.expires <= performance.now()) connection.destroy();
     else pool.idle.push(connection);
   }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { PassThrough, Readable } from 'node:stream';
@@ -500,6 +500,48 @@ describe('kept connections', () => {
     );
     assert.equal(answers.filter((answer) => answer.text === 'x').length, 700);
     assert.ok(most <= 512, `${most} connections`);
+  });
+
+  test('the longest unused of many routes are forgotten, also while they are busy', async () => {
+    let open = 0;
+    const ends = new EventEmitter();
+    const held = Promise.withResolvers<() => void>();
+    const server = createHttpServer((request, response) => {
+      if (request.url === '/held') held.resolve(() => response.end());
+      else response.end();
+    });
+    server.on('connection', (socket) => {
+      open++;
+      socket.on('close', () => {
+        open--;
+        ends.emit('end');
+      });
+    });
+    server.listen(0, '0.0.0.0');
+    await once(server, 'listening');
+    closers.push(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const upstream = client();
+    const route = (n: number): Route => {
+      return { scheme: 'http', host: 'many.test', port, addresses: [`127.0.${n >> 8}.${(n & 255) + 1}`] };
+    };
+    const busy = exchange(upstream, route(0), { path: '/held' }, new ExchangeRecorder());
+    const release = await held.promise;
+    for (let n = 1; n < 300; n++) await exchange(upstream, route(n), {}, new ExchangeRecorder()).finished;
+    release();
+    assert.equal((await busy.finished).status, 200);
+    while (open > 256) await once(ends, 'end');
+  });
+
+  test('an upstream that keeps connections for a second gets a new one each time', async () => {
+    let connections = 0;
+    const route = await raw((socket, _head, nth) => {
+      connections = nth + 1;
+      socket.write('HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1, max=5\r\nContent-Length: 1\r\n\r\nx');
+    });
+    const upstream = client();
+    for (let i = 0; i < 3; i++) await exchange(upstream, route, {}, new ExchangeRecorder()).finished;
+    assert.equal(connections, 3);
   });
 
   test('close waits for what is under way', async () => {
