@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import { connectTarget } from './connect-target.ts';
 import { parseAuthority } from './host.ts';
 import { httpTarget, urlTarget } from './http-target.ts';
-import { http2Target } from './http2-target.ts';
 import { originOf, urlOf } from './target-text.ts';
 import type { Endpoint, HttpTarget, Parsed } from './types.ts';
 
@@ -207,81 +206,6 @@ test('inside a connection everything agrees with its endpoint', () => {
   );
   assert.equal(inside('https', '192.0.2.1:443', 'GET', '/', ['Host', 'a.example']), 400);
   assert.equal(inside('https', '192.0.2.1:443', 'GET', '/', ['Host', '192.0.2.1']), 'GET https://192.0.2.1/');
-});
-
-test('CONNECT names one host and its port', () => {
-  const cases: readonly [string, string[], string | null][] = [
-    ['a.example:443', [], 'a.example:443'],
-    ['A.example.:443', ['Host', 'a.example:443'], 'a.example:443'],
-    ['a.example:443', ['Host', 'a.example'], 'a.example:443'],
-    ['[::1]:443', ['Host', '[::1]'], '::1:443'],
-    ['a.example:443', ['Host', 'a.example:80'], null],
-    ['a.example:443', ['Host', 'b.example:443'], null],
-    ['a.example:443', ['Host', 'a.example', 'host', 'a.example'], null],
-    ['a.example:443', ['Host', ''], null],
-    ['a.example', [], null],
-    ['https://a.example:443', [], null],
-    ['a.example:443/x', [], null],
-    ['u@a.example:443', [], null],
-    ['127.1:443', [], null],
-    ['g\xd1\x96thub.com:443', [], null],
-  ];
-  for (const [target, headers, expected] of cases) {
-    const parsed = connectTarget(target, headers);
-    assert.equal(parsed.ok ? `${parsed.value.host}:${parsed.value.port}` : null, expected, target);
-  }
-});
-
-const H2 = [':method', 'GET', ':scheme', 'https', ':path', '/x?q'];
-
-test('an HTTP/2 request is for the host of its connection', () => {
-  const h2 = (rawHeaders: string[], serverName: string | null = 'a.example') =>
-    outcome(http2Target({ scheme: 'https', rawHeaders, endpoint: endpoint('a.example:443'), serverName }));
-  const fine = 'GET https://a.example/x?q';
-  const cases: readonly [Outcome, string[]][] = [
-    [fine, [...H2, ':authority', 'A.example']],
-    [fine, [...H2, ':authority', 'a.example:443', 'host', 'a.example', 'te', 'trailers']],
-    [fine, [...H2, 'host', 'a.example']],
-    [421, [...H2, ':authority', 'b.example']],
-    [421, [...H2, ':authority', 'a.example:8443']],
-    [421, [...H2, 'host', 'b.example']],
-    [400, [...H2, ':authority', 'a.example', 'host', 'b.example']],
-    [400, [...H2, ':authority', 'a.example', ':authority', 'a.example']],
-    [400, [...H2, ':authority', 'a.example', ':path', '/y']],
-    [400, [...H2, ':authority', 'a.example', ':unknown', 'x']],
-    [400, [...H2, ':authority', 'a.example', 'connection', 'upgrade']],
-    [400, [...H2, ':authority', 'a.example', 'transfer-encoding', 'chunked']],
-    [400, H2],
-    [400, [':method', 'GET', ':scheme', 'http', ':path', '/', ':authority', 'a.example']],
-    [400, [':method', 'GET', ':scheme', 'https', ':path', '', ':authority', 'a.example']],
-    [400, [':method', 'GET', ':scheme', 'https', ':path', 'https://b.example/', ':authority', 'a.example']],
-    [400, [':method', 'CONNECT', ':authority', 'a.example:443']],
-    [400, [':method', 'CONNECT', ':scheme', 'https', ':path', '/', ':authority', 'a.example']],
-    [501, [':method', 'BREW', ':scheme', 'https', ':path', '/', ':authority', 'a.example']],
-    [
-      414,
-      [':method', 'GET', ':scheme', 'https', ':path', `/${'a'.repeat(65_536)}`, ':authority', 'a.example'],
-    ],
-    [
-      'GET https://a.example/ws upgrade=websocket',
-      [
-        ':method',
-        'CONNECT',
-        ':protocol',
-        'websocket',
-        ':scheme',
-        'https',
-        ':path',
-        '/ws',
-        ':authority',
-        'a.example',
-      ],
-    ],
-    [400, [...H2, ':authority', 'a.example', ':protocol', 'websocket']],
-  ];
-  for (const [expected, headers] of cases)
-    assert.equal(h2(headers), expected, headers.join(' ').slice(0, 100));
-  assert.equal(h2([...H2, ':authority', 'a.example'], 'b.example'), 421);
 });
 
 test('a URL that was written down may hold letters beyond ASCII', () => {
