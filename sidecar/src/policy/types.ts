@@ -131,6 +131,19 @@ export interface PolicySource {
   readonly text: string;
 }
 
+/** What a file says about the command that runs it, under the keys of Coder's Agent Firewall. */
+export interface Settings {
+  readonly proxyPort?: number;
+  readonly logLevel?: 'error' | 'warn' | 'info' | 'debug';
+  readonly logDir?: string;
+  readonly upstreamProxy?: string;
+}
+
 export type LoadResult =
-  | { readonly ok: true; readonly policy: Policy; readonly warnings: readonly PolicyFault[] }
+  | {
+      readonly ok: true;
+      readonly policy: Policy;
+      readonly warnings: readonly PolicyFault[];
+      readonly settings: Settings;
+    }
   | { readonly ok: false; readonly faults: readonly PolicyFault[] };
