@@ -42,7 +42,6 @@ if (spawnSync('curl', ['--version']).status !== 0) {
 
 const directory = mkdtempSync(join(tmpdir(), 'boundary-demo-'));
 const upstream = await startDemoUpstream();
-const policyFile = join(directory, 'policy.yaml');
 const policy = `allow:
   - domain: localhost
     port: ${upstream.port}
@@ -50,9 +49,9 @@ const policy = `allow:
     methods: [GET]
     path: /api/*
 `;
-writeFileSync(policyFile, policy);
+writeFileSync(join(directory, 'policy.yaml'), policy);
 writeFileSync(join(directory, 'upstream-ca.pem'), upstream.caPem);
-const sidecar = await startDemoSidecar(join(ROOT, 'bin/boundary'), directory, policyFile).catch(
+const sidecar = await startDemoSidecar(join(ROOT, 'bin/boundary'), directory, 'policy.yaml').catch(
   (error: unknown) => {
     process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exit(1);
@@ -74,8 +73,12 @@ try {
 
   step('Denied: another method and another path, on the same host, inside TLS');
   await curl('--request', 'DELETE', `https://localhost:${upstream.port}/repositories/everything`);
-  say();
-  say(`   The upstream saw: ${upstream.seen().join(', ')}`);
+  const seen = upstream.seen().join(', ');
+  say(`\n   The upstream saw: ${seen === '' ? 'nothing' : seen}`);
+  if (seen !== 'GET /api/greeting') {
+    process.stderr.write('demo: expected that the upstream sees GET /api/greeting and nothing else\n');
+    process.exitCode = 1;
+  }
 
   step('What the metrics say of both');
   const decisions = (await sidecar.metrics())

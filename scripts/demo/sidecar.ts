@@ -44,7 +44,8 @@ async function get(socketPath: string, path: string): Promise<{ status: number; 
 /**
  * Starts `boundary sidecar` and waits until it says that it is ready.
  *
- * @param directory where its CA, its audit file and its control socket go; holds upstream-ca.pem
+ * @param directory where it runs and where its CA, its audit file and its control socket go; holds upstream-ca.pem
+ * @param policy name of the policy file there
  * @throws with what it printed, when it ends or is not ready within ten seconds
  */
 export async function startDemoSidecar(
@@ -62,7 +63,7 @@ export async function startDemoSidecar(
       ...['sidecar', '--config', policy, '--listen', proxy, '--control', control, '--audit-file', auditFile],
       ...['--ca-dir', caDirectory, '--upstream-ca', join(directory, 'upstream-ca.pem')],
     ],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+    { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   let printed = '';
   for (const stream of [child.stdout, child.stderr]) {
