@@ -27,7 +27,7 @@ function shown(text: string): void {
 /** The keys of an audit line that tell the story; the file has more. */
 function briefly(line: string): string {
   const record = JSON.parse(line) as Record<string, unknown>;
-  const keys = ['event', 'method', 'url', 'verdict', 'rule', 'reason', 'status', 'bytes_in', 'duration_ms'];
+  const keys = ['event', 'method', 'url', 'verdict', 'rule', 'reason', 'status', 'bytes_out', 'duration_ms'];
   return JSON.stringify(
     Object.fromEntries(keys.filter((key) => key in record).map((key) => [key, record[key]])),
   );
