@@ -21,8 +21,18 @@ export interface PolicyReading {
   readonly result: LoadResult;
 }
 
-/** Reads and compiles the policy that flags, environment and files make together. Never throws for what it finds. */
+/**
+ * Reads and compiles the policy that flags, environment and files make together. Never throws for what it finds.
+ * A file may name a corporate proxy itself (`upstream_proxy`): then it is checked for use with one.
+ */
 export function readPolicy(request: PolicyRequest): PolicyReading {
+  const reading = readOnce(request);
+  const { result } = reading;
+  if (request.upstreamProxy || !result.ok || result.settings.upstreamProxy === undefined) return reading;
+  return readOnce({ ...request, upstreamProxy: true });
+}
+
+function readOnce(request: PolicyRequest): PolicyReading {
   const path = configPath(request.options.config, request.env);
   if (path === null) return { path, text: null, result: compileSources([], request) };
   const source = readSource(path);

@@ -1,14 +1,11 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isatty } from 'node:tty';
 import { type Command, Option } from 'commander';
 import { createAuthority } from '../certificates/create-authority.ts';
-import { JAVA_TRUST_STORE_PASSWORD, writeJavaTrustStore } from '../certificates/java-trust-store.ts';
-import { bundlePem } from '../certificates/trust-bundle.ts';
-import type { CertificateAuthority } from '../certificates/types.ts';
 import type { Policy } from '../policy/types.ts';
 import { runChild } from './child.ts';
-import { clientEnvironment, wgetConfiguration } from './client-environment.ts';
+import { clientEnvironment } from './client-environment.ts';
+import { writeClientTrust } from './client-trust.ts';
 import { CommandError, exitCodes } from './command-error.ts';
 import { tallyText } from './decision-tally.ts';
 import { type EngineOptions, startEngine } from './engine.ts';
@@ -34,7 +31,6 @@ export interface RunOptions extends PolicyOptions, UpstreamOptions {
   readonly logDir?: string;
   readonly proxyPort?: number;
   readonly isolation: (typeof isolations)[number];
-  readonly jailType?: string;
 }
 
 export function addRunOptions(command: Command): Command {
@@ -82,9 +78,9 @@ export async function runCommand(
     tellFaults(reading.result.faults);
     throw new CommandError('the policy has faults (above); nothing was started', exitCodes.notStarted);
   }
-  const { policy, warnings } = reading.result;
+  const { policy, warnings, settings } = reading.result;
   refuseUnenforceable(policy);
-  const logLevel = options.logLevel ?? 'warn';
+  const logLevel = options.logLevel ?? settings.logLevel ?? 'warn';
   if (logLevel !== 'error') {
     tellFaults(warnings, 'warning: ');
     if (policy.rules.length === 0) writeError(`boundary: ${noPolicyWarning(env)}`);
@@ -94,7 +90,7 @@ export async function runCommand(
   }
 
   // The log goes to a file where it was asked to, and where the command has a terminal, which is then its own.
-  const logDirectory = options.logDir ?? (ownsTerminal() ? stateDirectory(env) : null);
+  const logDirectory = options.logDir ?? settings.logDir ?? (ownsTerminal() ? stateDirectory(env) : null);
   const logFile = logDirectory === null ? null : auditFile(logDirectory);
   const trust = upstreamTrust(options.upstreamCa);
   // The key of this authority is never written anywhere.
@@ -105,9 +101,9 @@ export async function runCommand(
     policy,
     warnings,
     authority,
-    listen: { host: '127.0.0.1', port: options.proxyPort ?? 0 },
+    listen: { host: '127.0.0.1', port: options.proxyPort ?? settings.proxyPort ?? 0 },
     upstreamRoots: trust.roots,
-    upstreamProxy: options.upstreamProxy,
+    upstreamProxy: options.upstreamProxy ?? settings.upstreamProxy,
     audit: {
       ...workspaceOf(env),
       ...(logFile === null
@@ -160,24 +156,4 @@ function auditFile(directory: string): string {
   makeDirectory(directory, 'the audit log (--log-dir)');
   const time = new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '');
   return join(directory, `audit-${time}Z-${process.pid}.jsonl`);
-}
-
-/** Writes what clients have to trust, all of it public, and says where. */
-function writeClientTrust(directory: string, authority: CertificateAuthority, corporate: readonly string[]) {
-  const bundlePath = join(directory, 'bundle.pem');
-  const caPath = join(directory, 'ca.pem');
-  const storePath = join(directory, 'trust-store.jks');
-  const bundle = bundlePem(authority, corporate);
-  writeFileSync(bundlePath, bundle, { mode: 0o644 });
-  writeFileSync(caPath, authority.certificatePem, { mode: 0o644 });
-  writeJavaTrustStore(storePath, bundle);
-  const wgetConfigurationPath = join(directory, 'wgetrc');
-  const systemWgetrc = existsSync('/etc/wgetrc') ? readFileSync('/etc/wgetrc', 'utf8') : '';
-  writeFileSync(wgetConfigurationPath, wgetConfiguration(bundlePath, systemWgetrc), { mode: 0o644 });
-  return {
-    bundlePath,
-    caPath,
-    javaTrustStore: { path: storePath, password: JAVA_TRUST_STORE_PASSWORD },
-    wgetConfigurationPath,
-  };
 }

@@ -80,7 +80,7 @@ export async function sidecarCommand(options: SidecarOptions, env: NodeJS.Proces
     tellFaults(reading.result.faults);
     throw new CommandError('the policy has faults (above); not started');
   }
-  const { policy, warnings } = reading.result;
+  const { policy, warnings, settings } = reading.result;
   refuseConfining(policy);
   tellFaults(warnings, 'warning: ');
   if (policy.rules.length === 0) writeError(`boundary: ${noPolicyWarning(env)}`);
@@ -95,13 +95,13 @@ export async function sidecarCommand(options: SidecarOptions, env: NodeJS.Proces
     authority: authorityIn(caDirectory, trust.corporate),
     listen: options.listen,
     upstreamRoots: trust.roots,
-    upstreamProxy: options.upstreamProxy,
+    upstreamProxy: options.upstreamProxy ?? settings.upstreamProxy,
     control: { listen: options.control, token: controlToken(options.controlTokenFile, caDirectory) },
     audit: {
       ...workspaceOf(env),
       stderr: {
         colour: isatty(2),
-        level: options.logLevel ?? (options.auditFile === undefined ? 'info' : 'warn'),
+        level: options.logLevel ?? settings.logLevel ?? (options.auditFile === undefined ? 'info' : 'warn'),
       },
       ...(options.auditFile === undefined ? {} : { file: { path: options.auditFile, ...auditRotation } }),
     },
