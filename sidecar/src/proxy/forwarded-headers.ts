@@ -74,7 +74,7 @@ export function forwardRequest(
         continue;
       case 'expect':
         expect = value;
-        continue;
+        break;
       case 'accept':
         acceptsJson ||= /\bjson\b/i.test(value);
         break;

@@ -48,7 +48,8 @@ async function establish(
   if (isDenial(passed)) return deny(core, target, passed, start);
   let addresses: readonly string[] = [];
   let rule = passed.decision.rule;
-  let reason = passed.decision.reason;
+  let { word } = passed;
+  let { reason } = passed.decision;
   if (!resolvedElsewhere(core, target)) {
     try {
       addresses = knownAddresses(core, target) ?? (await core.options.resolver.lookup(target.host));
@@ -60,17 +61,17 @@ async function establish(
       passed = judgeRules(core, policy, target);
       if (isDenial(passed)) return deny(core, target, passed, start);
     }
-    const reachable = judgeAddresses(core, policy, target, passed.decision, addresses);
+    const reachable = judgeAddresses(core, policy, target, passed, addresses);
     if (isDenial(reachable)) {
       if (reachable.status === 403) core.options.metrics.upstreamError('address-denied');
       return deny(core, target, reachable, start);
     }
-    ({ addresses, rule, reason } = reachable);
+    ({ word, addresses, rule, reason } = reachable);
   }
   const limited = passed.decision.allows;
   const tooMany = core.limits.take(limited);
   if (tooMany !== null) return deny(core, target, { status: 429, ...tooMany }, start);
-  const entry = open(core, target, passed.word, rule, reason);
+  const entry = open(core, target, word, rule, reason);
   await connect(core, client, target, start, {
     addresses,
     entry,

@@ -1,3 +1,5 @@
+import { readAddress } from '../policy/address.ts';
+import { classOf } from '../policy/address-class.ts';
 import type { Decision, Policy, Rule } from '../policy/types.ts';
 import type { Target } from '../target/types.ts';
 import type { ProxyCore } from './core.ts';
@@ -27,20 +29,25 @@ export function judgeRules(core: ProxyCore, policy: Policy, target: Target): Pas
 
 /** Addresses that may be dialled, in order; empty only where a corporate proxy resolves. */
 export interface Reachable {
+  readonly word: Passed['word'];
   readonly addresses: readonly string[];
   readonly rule: Rule | null;
   readonly reason: string;
 }
 
-/** Judges each address. The refused are left out; where none is left, the first refusal is the answer. */
+/**
+ * Judges each address. The refused are left out; where none is left, the first refusal is the answer. Mode `audit`
+ * relaxes what rules say of an address, but opens no special one.
+ */
 export function judgeAddresses(
   core: ProxyCore,
   policy: Policy,
   target: Target,
-  decision: Decision,
+  { word, decision }: Passed,
   addresses: readonly string[],
 ): Reachable | Denial {
   const allowed: string[] = [];
+  const relaxed: string[] = [];
   let rule = decision.rule;
   let reason = decision.reason;
   let refused: Denial | null = null;
@@ -55,9 +62,12 @@ export function judgeAddresses(
       allowed.push(address);
     } else {
       refused ??= { status: 403, reason: judged.reason, rule: judged.rule };
+      if (policy.mode === 'audit' && isOrdinary(address)) relaxed.push(address);
     }
   }
-  if (allowed.length > 0) return { addresses: allowed, rule, reason };
+  if (allowed.length > 0) return { word, addresses: allowed, rule, reason };
+  if (refused !== null && relaxed.length > 0)
+    return { word: 'would-deny', addresses: relaxed, rule: refused.rule, reason: refused.reason };
   return refused ?? { status: 502, reason: `${target.host} has no address.`, rule: null };
 }
 
@@ -90,7 +100,14 @@ export function refusedNow(policy: Policy, target: Target, address: string | nul
   if (!decision.allowed && !relaxed) return true;
   if (address === null) return false;
   const judged = decision.allowed ? decision : { ...decision, allows: [] };
-  return !policy.judgeAddress(target, judged, address).allowed;
+  if (policy.judgeAddress(target, judged, address).allowed) return false;
+  return !(relaxed && isOrdinary(address));
+}
+
+/** Whether an address belongs to no special class, so that only rules speak of it. */
+function isOrdinary(text: string): boolean {
+  const address = readAddress(text);
+  return address !== null && classOf(address) === null;
 }
 
 export function isDenial(value: object): value is Denial {
