@@ -1,4 +1,4 @@
-import type { Target } from '../target/types.ts';
+import type { HttpTarget, Target } from '../target/types.ts';
 import { type Address, cidrHolds, readAddress } from './address.ts';
 import { type AddressClass, classOf, opensByCidr } from './address-class.ts';
 import type { Candidates } from './candidates.ts';
@@ -16,6 +16,8 @@ import type { AddressDecision, Decision, Rule } from './types.ts';
 
 export type AddressJudge = (target: Target, decision: Decision, address: string) => AddressDecision;
 
+const NONE: readonly HttpTarget[] = [];
+
 /** Said of an address that nothing refuses, where mode `audit` lets a request pass that no rule allows. */
 const NOTHING_SPECIAL: AddressDecision = {
   allowed: true,
@@ -30,7 +32,7 @@ export function createAddressJudge(compiled: readonly CompiledRule[], candidates
   function judge(target: Target, decision: Decision, text: string): AddressDecision {
     const address = readAddress(text);
     if (address === null) return refused(null, notAnAddressReason(text));
-    const asked = target.kind === 'http' && target.overrides.length > 0 ? overridesOf(target) : [];
+    const asked = target.kind === 'http' && target.overrides.length > 0 ? overridesOf(target) : NONE;
     const deny = candidates.noAddressDenies ? null : findDeny([target, ...asked], address);
     if (deny !== null) return refused(deny, deniedReason(deny, `${askedText(target)} at ${text}`));
     const special = classOf(address);
@@ -75,7 +77,8 @@ export function createAddressJudge(compiled: readonly CompiledRule[], candidates
   return judge;
 }
 
-function opens({ cidrs, ...rule }: CompiledRule, address: Address, special: AddressClass | null): boolean {
+function opens(rule: CompiledRule, address: Address, special: AddressClass | null): boolean {
+  const { cidrs } = rule;
   if (cidrs !== null && !cidrs.some((cidr) => cidrHolds(cidr, address))) return false;
   if (special === null) return true;
   if (rule.private && special.opening === 'cidr-or-private') return true;

@@ -2,7 +2,7 @@ import type { Endpoint, Target } from '../target/types.ts';
 import type { Address } from './address.ts';
 import { CidrIndex } from './cidr-index.ts';
 import type { CompiledRule } from './compiled-rule.ts';
-import { reducePath } from './path-match.ts';
+import { type ReducedPath, reducePath } from './path-match.ts';
 import { type Profile, profilesOf } from './profiles.ts';
 import { WildcardIndex } from './wildcard-index.ts';
 
@@ -14,56 +14,68 @@ class PathTable {
   readonly all: CompiledRule[] = [];
   /** Those without a condition on the path. */
   readonly anyPath: CompiledRule[] = [];
-  readonly #exact = new WildcardIndex<RuleList>('/');
+  /** The others. Most hosts have none, so these are made when needed. */
+  #exact: WildcardIndex<RuleList> | null = null;
   /** For deny rules, by their reduced paths. */
-  readonly #separated = new WildcardIndex<RuleList>('/');
-  readonly #ordinary = new WildcardIndex<RuleList>('/');
+  #reduced: Readonly<Record<keyof ReducedPath, WildcardIndex<RuleList>>> | null = null;
 
   add(compiled: CompiledRule): void {
-    if (this.all.includes(compiled)) return;
+    // Rules come one after the other: a repetition follows at once.
+    if (this.all.at(-1) === compiled) return;
     this.all.push(compiled);
     if (compiled.paths === null) this.anyPath.push(compiled);
     for (const path of new Set(compiled.paths)) {
+      this.#exact ??= new WildcardIndex('/');
       this.#exact.at(path, () => []).push(compiled);
       if (compiled.rule.effect === 'allow') continue;
+      this.#reduced ??= { separated: new WildcardIndex('/'), ordinary: new WildcardIndex('/') };
       const { separated, ordinary } = reducePath(path, true);
-      this.#separated.at(separated, () => []).push(compiled);
-      this.#ordinary.at(ordinary, () => []).push(compiled);
+      this.#reduced.separated.at(separated, () => []).push(compiled);
+      this.#reduced.ordinary.at(ordinary, () => []).push(compiled);
     }
   }
 
   /** Lists of rules whose path condition, if any, matches. A rule may come more than once. */
   collect(target: Target, into: RuleList[]): void {
-    if (this.all.length === 0) return;
     if (target.kind === 'tunnel') {
       into.push(this.all);
       return;
     }
     if (this.anyPath.length > 0) into.push(this.anyPath);
-    if (this.anyPath.length === this.all.length) return;
-    this.#exact.collect(target.path, into);
-    if (this.all[0]?.rule.effect === 'allow') return;
+    this.#exact?.collect(target.path, into);
+    if (this.#reduced === null) return;
     const { separated, ordinary } = reducePath(target.path, false);
-    this.#separated.collect(separated, into);
-    this.#ordinary.collect(ordinary, into);
+    this.#reduced.separated.collect(separated, into);
+    this.#reduced.ordinary.collect(ordinary, into);
   }
 }
 
 /** The rules about one host pattern. */
-interface Bucket {
-  readonly allows: PathTable;
-  readonly denies: PathTable;
+export class Bucket {
+  allows: PathTable | null = null;
+  denies: PathTable | null = null;
   /** What the rules mean for a connection as such; made when first asked for. */
-  profiles: readonly Profile[] | null;
+  #profiles: readonly Profile[] | null = null;
+
+  get profiles(): readonly Profile[] {
+    this.#profiles ??= profilesOf([...(this.allows?.all ?? []), ...(this.denies?.all ?? [])]);
+    return this.#profiles;
+  }
+
+  add(compiled: CompiledRule): void {
+    if (compiled.rule.effect === 'allow') this.allows ??= new PathTable();
+    else this.denies ??= new PathTable();
+    (compiled.rule.effect === 'allow' ? this.allows : this.denies)?.add(compiled);
+  }
 }
 
 /** Finds the rules that can matter to a target, at a cost that does not grow with the number of rules. */
 export class Candidates {
   readonly #hosts = new WildcardIndex<Bucket>('.');
   /** `domain: "*"`. */
-  readonly #anyName = bucket();
+  #anyName: Bucket | null = null;
   /** Deny rules that name nobody. */
-  readonly #everywhere = bucket();
+  #everywhere: Bucket | null = null;
   readonly #addressAllows = new CidrIndex<CompiledRule>();
   readonly #addressDenies = new CidrIndex<CompiledRule>();
   readonly #found: Bucket[] = [];
@@ -77,14 +89,19 @@ export class Candidates {
     return this.#addressDenies.empty;
   }
 
-  /** Lists of deny rules without `cidr` whose host and path match. */
-  denies(target: Target, into: RuleList[]): void {
-    for (const { denies } of this.#about(target)) denies.collect(target, into);
-  }
-
-  /** Lists of allow rules whose host and path match; for an address, use {@link addressAllows}. */
-  allows(target: Target, into: RuleList[]): void {
-    for (const { allows } of this.#about(target)) allows.collect(target, into);
+  /**
+   * The rules about a host, deny rules that name nobody included; for an address, {@link addressAllows} and
+   * {@link addressDenies} complete them. The result is reused by the next call.
+   */
+  about(endpoint: Endpoint): readonly Bucket[] {
+    const found = this.#found;
+    found.length = 0;
+    if (this.#everywhere !== null) found.push(this.#everywhere);
+    if (endpoint.hostKind === 'name') {
+      if (this.#anyName !== null) found.push(this.#anyName);
+      this.#hosts.collect(endpoint.host, found);
+    }
+    return found;
   }
 
   /** Allow rules that name no host and hold this address. */
@@ -103,22 +120,7 @@ export class Candidates {
 
   /** What the rules about a host mean for connections, deny rules that name nobody included. */
   profiles(endpoint: Endpoint): Profile[] {
-    return [...this.#about(endpoint)].flatMap((found) => {
-      found.profiles ??= profilesOf([...found.allows.all, ...found.denies.all]);
-      return found.profiles;
-    });
-  }
-
-  /** The result is reused by the next call. */
-  #about(endpoint: Endpoint): readonly Bucket[] {
-    const found = this.#found;
-    found.length = 0;
-    found.push(this.#everywhere);
-    if (endpoint.hostKind === 'name') {
-      found.push(this.#anyName);
-      this.#hosts.collect(endpoint.host, found);
-    }
-    return found;
+    return this.about(endpoint).flatMap((found) => found.profiles);
   }
 
   #add(compiled: CompiledRule): void {
@@ -129,14 +131,13 @@ export class Candidates {
       return;
     }
     // A rule of an allow list that names nobody would match nothing: there is no address to find it by.
-    if (compiled.hosts === null && !allow) this.#everywhere.denies.add(compiled);
+    if (compiled.hosts === null && !allow) {
+      this.#everywhere ??= new Bucket();
+      this.#everywhere.add(compiled);
+    }
     for (const pattern of compiled.hosts ?? []) {
-      const home = pattern === '*' ? this.#anyName : this.#hosts.at(pattern, bucket);
-      (allow ? home.allows : home.denies).add(compiled);
+      if (pattern === '*') this.#anyName ??= new Bucket();
+      (pattern === '*' ? this.#anyName : this.#hosts.at(pattern, () => new Bucket()))?.add(compiled);
     }
   }
-}
-
-function bucket(): Bucket {
-  return { allows: new PathTable(), denies: new PathTable(), profiles: null };
 }

@@ -1,7 +1,7 @@
 import type { Target } from '../target/types.ts';
 import { readAddress } from './address.ts';
 import { type AddressJudge, createAddressJudge } from './address-judge.ts';
-import type { Candidates, RuleList } from './candidates.ts';
+import type { Bucket, Candidates, RuleList } from './candidates.ts';
 import type { CompiledRule } from './compiled-rule.ts';
 import { conditionsHold, hostHolds, overridesOf, pathHolds } from './matching.ts';
 import { allowedReason, askedText, deniedReason, noRuleReason, traceReason } from './reasons.ts';
@@ -33,18 +33,19 @@ export function createDecider(compiled: readonly CompiledRule[], candidates: Can
   }
 
   function decideOne(target: Target): Decision {
-    const deny = findDeny(target);
+    const about = candidates.about(target);
+    const deny = findDeny(target, about);
     if (deny !== null) return denied(deny, deniedReason(deny, askedText(target)));
-    const decision = target.hostKind === 'name' ? allowName(target) : allowAddress(target);
+    const decision = target.hostKind === 'name' ? allowName(target, about) : allowAddress(target);
     if (!decision.allowed || target.kind === 'tunnel' || target.method !== 'TRACE') return decision;
     const injecting = decision.allows.find(({ spec }) => spec.inject !== undefined);
     return injecting === undefined ? decision : denied(injecting, traceReason(injecting));
   }
 
-  function findDeny(target: Target): Rule | null {
+  function findDeny(target: Target, about: readonly Bucket[]): Rule | null {
     let deny: Rule | null = null;
     lists.length = 0;
-    candidates.denies(target, lists);
+    for (const { denies } of about) denies?.collect(target, lists);
     if (target.hostKind !== 'name' && !candidates.noAddressDenies) {
       const address = readAddress(target.host);
       if (address !== null) {
@@ -62,9 +63,9 @@ export function createDecider(compiled: readonly CompiledRule[], candidates: Can
     return deny;
   }
 
-  function allowName(target: Target): Decision {
+  function allowName(target: Target, about: readonly Bucket[]): Decision {
     lists.length = 0;
-    candidates.allows(target, lists);
+    for (const { allows } of about) allows?.collect(target, lists);
     let only: Rule | null = null;
     let several: Rule[] | null = null;
     for (const list of lists) {

@@ -49,7 +49,9 @@ export class WildcardIndex<T> {
 
   #collectOpen(text: string, into: T[]): void {
     const left = this.#separator === '.';
-    for (let at = text.indexOf(this.#separator); at !== -1; at = text.indexOf(this.#separator, at + 1)) {
+    const separator = this.#separator.charCodeAt(0);
+    for (let at = 0; at < text.length; at += 1) {
+      if (text.charCodeAt(at) !== separator) continue;
       if (this.#openLengths[left ? text.length - at - 1 : at] !== true) continue;
       const value = this.#open.get(left ? text.slice(at + 1) : text.slice(0, at));
       if (value !== undefined) into.push(value);
