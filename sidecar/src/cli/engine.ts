@@ -7,7 +7,8 @@ import type { Metrics } from '../metrics/types.ts';
 import type { Policy, PolicyFault } from '../policy/types.ts';
 import { createProxy } from '../proxy/create-proxy.ts';
 import type { ListenAddress, RunningProxy } from '../proxy/types.ts';
-import { createUpstream } from '../proxy/upstream/create-upstream.ts';
+import { createUpstream, type UpstreamOptions } from '../proxy/upstream/create-upstream.ts';
+import type { UpstreamClient } from '../proxy/upstream-types.ts';
 import { createResolver } from '../resolver/create-resolver.ts';
 import { CommandError, codeOf, messageOf } from './command-error.ts';
 import { type DecisionTally, tallied } from './decision-tally.ts';
@@ -71,7 +72,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     onLookup: (result, seconds) => metrics.dnsLookup(result, seconds),
   });
   parts.defer(() => resolver.close());
-  const upstream = createUpstream({
+  const upstream = openUpstream({
     ca: options.upstreamRoots,
     metrics,
     ...(options.upstreamProxy === undefined ? {} : { proxy: { url: options.upstreamProxy } }),
@@ -149,6 +150,14 @@ function openAudit(options: AuditLogOptions): AuditLog {
     return createAuditLog(options);
   } catch (error) {
     throw new CommandError(`cannot write the audit log: ${messageOf(error)}`);
+  }
+}
+
+function openUpstream(options: UpstreamOptions): UpstreamClient {
+  try {
+    return createUpstream(options);
+  } catch (error) {
+    throw new CommandError(messageOf(error));
   }
 }
 

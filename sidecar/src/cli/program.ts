@@ -47,7 +47,7 @@ export function createProgram(env: NodeJS.ProcessEnv, finish: Finish): Command {
       writeOut: (text) => writeOutput(text.trimEnd()),
       writeErr: (text) => writeError(text.trimEnd().replace(/^error: /, 'boundary: ')),
     })
-    .showHelpAfterError('(boundary --help shows what there is)')
+    .showHelpAfterError('(boundary --help shows what there is; to run a command, write: boundary -- COMMAND)')
     .addHelpText('after', rootHelp);
 
   const run = program
@@ -91,6 +91,7 @@ faults is refused and the old one stays. SIGTERM lets open requests end for 10 s
  */
 export async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   let exitCode = 0;
+  forgetEmpty(process.env);
   const program = createProgram(env, (code) => {
     exitCode = code;
   });
@@ -108,6 +109,13 @@ export async function main(args: readonly string[], env: NodeJS.ProcessEnv): Pro
     const known = error instanceof CommandError;
     writeError(`boundary: ${known ? error.message : error instanceof Error ? error.stack : String(error)}`);
     return running ? exitCodes.notStarted : known ? error.exitCode : exitCodes.failed;
+  }
+}
+
+/** A variable that is set to nothing counts as not set, as compose files and templates leave them. */
+function forgetEmpty(variables: NodeJS.ProcessEnv): void {
+  for (const [name, value] of Object.entries(variables)) {
+    if (value === '' && (name.startsWith('BOUNDARY_') || name === 'PROXY_PORT')) delete variables[name];
   }
 }
 

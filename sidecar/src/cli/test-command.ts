@@ -32,7 +32,10 @@ A file of cases:
     - { method: DELETE, url: "https://github.com/", verdict: deny }
 \`method\` is GET unless told; \`rule\` (the line of the rule that decides, FILE:LINE, or none) may be left out.
 
-Exit code: 0 where every case holds, else 1.`,
+Exit code: 0 where every case holds, else 1.
+
+Example:
+  boundary test policies/*.test.yaml`,
     )
     .action((files: string[], options: TestOptions) => {
       let failed = 0;

@@ -14,7 +14,15 @@ export interface UpstreamTrust {
 /** Reads `--upstream-ca`, a PEM file with one or more CA certificates. Throws CommandError where it has none. */
 export function upstreamTrust(corporateFile: string | undefined): UpstreamTrust {
   const corporate = corporateFile === undefined ? [] : certificatesOf(corporateFile);
-  return { roots: [...systemRoots(), ...corporate], corporate };
+  return { roots: [...machineRoots(), ...corporate], corporate };
+}
+
+function machineRoots(): string[] {
+  try {
+    return systemRoots();
+  } catch (error) {
+    throw new CommandError(messageOf(error));
+  }
 }
 
 function certificatesOf(file: string): string[] {
