@@ -44,7 +44,8 @@ export function loadPolicy(input: LoadInput): LoadResult {
   }
   if (faults.length > 0) return { ok: false, faults: inOrder(faults) };
 
-  const settings = files.reduce<Settings>((all, file) => ({ ...all, ...file.settings }), {});
+  const settings: Settings = {};
+  for (const file of files) Object.assign(settings, file.settings);
   const compiled = compilePolicy({
     mode: input.overrides?.mode ?? lastOf(files, 'mode') ?? 'enforce',
     inspect: input.overrides?.inspect ?? lastOf(files, 'inspect') ?? 'always',
@@ -94,10 +95,11 @@ function hashOf({ sources, allow = [], deny = [], overrides = {} }: LoadInput): 
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
-/** As a reader goes through the file; faults of different sources stay apart. */
+/** As a reader goes through the file, each once (a preset's rules share a line); sources stay apart. */
 function inOrder(faults: readonly PolicyFault[]): readonly PolicyFault[] {
   const order = [...new Set(faults.map(({ file }) => file))];
-  return [...faults].sort(
+  const once = new Map(faults.map((fault) => [JSON.stringify(fault), fault]));
+  return [...once.values()].sort(
     (a, b) => order.indexOf(a.file) - order.indexOf(b.file) || a.line - b.line || a.column - b.column,
   );
 }

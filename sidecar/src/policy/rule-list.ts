@@ -41,8 +41,8 @@ export class RuleList {
     }
     const before = faults.list.length;
     const { draft, fields } = readRuleMapping(node, faults, this.#sources.secrets);
-    // A rule that is about nobody because its only key was unknown would be told off twice.
-    if (fields.size === 0) return;
+    // A rule that lacks something because a key was mistyped would be told off twice.
+    if (fields.size < node.entries.length) return;
     const placeOf = (key: string) => fields.get(key)?.keyAt ?? node.at;
     const { upstreamProxy } = this.#sources;
     checkRule(draft, { effect, at: node.at, placeOf, upstreamProxy }, faults);
