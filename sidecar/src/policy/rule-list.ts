@@ -62,8 +62,9 @@ export class RuleList {
       return;
     }
     if (read.rule.rootPath) {
-      const lines = this.rootPaths.get(faults.file) ?? [];
-      this.rootPaths.set(faults.file, [...lines, at.line]);
+      const lines = this.rootPaths.get(faults.file);
+      if (lines === undefined) this.rootPaths.set(faults.file, [at.line]);
+      else lines.push(at.line);
     }
     const before = faults.list.length;
     const { upstreamProxy } = this.#sources;
