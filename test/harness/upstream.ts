@@ -11,9 +11,9 @@ export interface Response {
   statusCode: number;
   setHeader(name: string, value: string): unknown;
   write(chunk: string | Buffer): boolean;
-  addTrailers(trailers: Record<string, string>): void;
-  end(chunk?: string | Buffer): unknown;
-  destroy(): unknown;
+  end(): unknown;
+  end(chunk: string | Buffer): unknown;
+  destroy(error?: Error): unknown;
 }
 
 export type Handler = (request: Request, response: Response) => void;

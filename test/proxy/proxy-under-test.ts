@@ -169,7 +169,9 @@ export async function readAll(socket: Socket): Promise<string> {
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   socket.on('error', () => {});
-  if (!socket.closed) await once(socket, 'close');
+  if (!socket.closed && !socket.readableEnded)
+    await new Promise<unknown>((resolve) => socket.once('end', resolve).once('close', resolve));
+  socket.destroy();
   return Buffer.concat(chunks).toString('latin1');
 }
 

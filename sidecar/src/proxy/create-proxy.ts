@@ -5,7 +5,7 @@ import type { Endpoint } from '../target/types.ts';
 import { ClientConnections } from './client-connection.ts';
 import { handleConnect } from './connect.ts';
 import type { Live, ProxyCore } from './core.ts';
-import { createHttp1Server } from './http1-requests.ts';
+import { createHttp1Server, refusedBehindAnswer } from './http1-requests.ts';
 import { serveHttp2 } from './http2-requests.ts';
 import { openTls, watchOpened } from './open-tls.ts';
 import { reachesOwn } from './own-listeners.ts';
@@ -51,6 +51,8 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
       connections.note(socket, { endpoint, scheme: 'http', serverName: null });
       watchOpened(core, socket, endpoint);
       server.emit('connection', socket);
+      // It was paused while its first bytes were looked at, and those are in its buffer again.
+      socket.resume();
     },
     open(socket: Duplex, endpoint: Endpoint, serverName: string | null) {
       openTls(core, socket, endpoint, {
@@ -66,7 +68,9 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
       });
     },
   };
-  server.on('connect', (request, socket, head) => handleConnect(core, fronts, request, socket, head));
+  server.on('connect', (request, socket, head) => {
+    if (!refusedBehindAnswer(core, connections, socket)) handleConnect(core, fronts, request, socket, head);
+  });
 
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

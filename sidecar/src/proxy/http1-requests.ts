@@ -52,6 +52,7 @@ export function createHttp1Server(core: ProxyCore, connections: ClientConnection
   server.on('checkExpectation', run);
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
+    if (refusedBehindAnswer(core, connections, socket)) return;
     if (head.length > 0) socket.unshift(head);
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
@@ -68,6 +69,50 @@ export function createHttp1Server(core: ProxyCore, connections: ClientConnection
   return server;
 }
 
+/**
+ * Whether a CONNECT or an upgrade came on a connection whose answer to an earlier request is not complete. Two would
+ * then write into one connection: it is recorded and cut.
+ */
+export function refusedBehindAnswer(
+  core: ProxyCore,
+  connections: ClientConnections,
+  socket: Duplex,
+): boolean {
+  if (!isAnswering(socket)) return false;
+  const reason =
+    'A CONNECT or an upgrade came before the answer to the request in front of it. Wait for that answer, or use a connection of its own.';
+  recordRefused(core, connections, socket, reason).end({
+    status: null,
+    bytesIn: 0,
+    bytesOut: 0,
+    error: 'unreadable-request',
+  });
+  socket.destroy();
+  return true;
+}
+
+function isAnswering(socket: Duplex): boolean {
+  return '_httpMessage' in socket && socket._httpMessage !== null;
+}
+
+/** The record of what became no request. */
+function recordRefused(core: ProxyCore, connections: ClientConnections, socket: Duplex, reason: string) {
+  const { endpoint, scheme } = connections.of(socket);
+  core.options.metrics.decision('deny', scheme, null, null);
+  return core.options.audit.open({
+    protocol: scheme,
+    method: null,
+    url: null,
+    host: endpoint?.host ?? null,
+    port: endpoint?.port ?? null,
+    address: null,
+    claimed: [],
+    verdict: 'deny',
+    rule: null,
+    reason,
+  });
+}
+
 /** Answers and records what the parser could not take. Nothing of it is passed on. */
 function answerUnreadable(
   core: ProxyCore,
@@ -81,23 +126,10 @@ function answerUnreadable(
     return;
   }
   const { status, reason } = unreadable(error);
-  const { endpoint, scheme } = connections.of(socket);
-  core.options.metrics.decision('deny', scheme, null, null);
-  const entry = core.options.audit.open({
-    protocol: scheme,
-    method: null,
-    url: null,
-    host: endpoint?.host ?? null,
-    port: endpoint?.port ?? null,
-    address: null,
-    claimed: [],
-    verdict: 'deny',
-    rule: null,
-    reason,
-  });
+  const entry = recordRefused(core, connections, socket, reason);
   const answer = ownAnswer({ status, reason, rule: null }, entry.id, false);
   // Behind an answer that is under way, another would be read as a part of it.
-  const answering = '_httpMessage' in socket && socket._httpMessage !== null;
+  const answering = isAnswering(socket);
   if (answering || !socket.writable) socket.destroy();
   else {
     socket.end(ownAnswerBytes(answer));

@@ -28,11 +28,11 @@ export class Http2Answer implements Answer {
 
   informational(status: number, rawHeaders: readonly string[]): void {
     if (!this.started && !this.#stream.closed)
-      this.#stream.additionalHeaders(http2Headers(status, rawHeaders));
+      this.#stream.additionalHeaders(http2Headers(status, forwardResponse(rawHeaders, true)));
   }
 
   head(status: number, _statusText: string, rawHeaders: readonly string[]): void {
-    this.#head = http2Headers(status, rawHeaders);
+    this.#head = http2Headers(status, forwardResponse(rawHeaders, true));
     this.started = true;
     process.nextTick(() => this.#respond(false));
   }
@@ -44,7 +44,7 @@ export class Http2Answer implements Answer {
 
   end(rawTrailers: readonly string[]): void {
     const stream = this.#stream;
-    this.#trailers = http2Headers(null, rawTrailers);
+    this.#trailers = http2Headers(null, forwardResponse(rawTrailers, true));
     if (this.#head !== null && rawTrailers.length === 0) this.#respond(true);
     else {
       this.#respond(false);
@@ -63,7 +63,7 @@ export class Http2Answer implements Answer {
 
   /** RFC 8441 section 5: a WebSocket over HTTP/2 begins with 200, and nothing of the HTTP/1.1 handshake is in it. */
   upgrade(_statusText: string, rawHeaders: readonly string[]): Duplex {
-    const headers = http2Headers(200, rawHeaders);
+    const headers = http2Headers(200, forwardResponse(rawHeaders, true));
     delete headers['sec-websocket-accept'];
     this.started = true;
     this.#stream.respond(headers);
@@ -105,10 +105,9 @@ export class Http2Answer implements Answer {
 
 function http2Headers(status: number | null, rawHeaders: readonly string[]): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = status === null ? {} : { ':status': status };
-  const forwarded = forwardResponse(rawHeaders, true);
-  for (let i = 0; i + 1 < forwarded.length; i += 2) {
-    const name = (forwarded[i] as string).toLowerCase();
-    const value = forwarded[i + 1] as string;
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] as string).toLowerCase();
+    const value = rawHeaders[i + 1] as string;
     const before = headers[name];
     if (before === undefined) headers[name] = value;
     else headers[name] = Array.isArray(before) ? [...before, value] : [String(before), value];
