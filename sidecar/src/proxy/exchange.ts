@@ -158,7 +158,12 @@ export class Exchange implements ResponseSink, Live {
   }
 
   onInformational(status: number, rawHeaders: readonly string[]): void {
-    if (!this.#done) this.#answer.informational(status, rawHeaders);
+    if (this.#done) return;
+    try {
+      this.#answer.informational(status, rawHeaders);
+    } catch {
+      // It has no form in the client's protocol. Any of them may be left out (RFC 9110 section 15.2).
+    }
   }
 
   onHead(status: number, statusText: string, rawHeaders: readonly string[]): void {
@@ -184,7 +189,12 @@ export class Exchange implements ResponseSink, Live {
 
   onEnd(rawTrailers: readonly string[]): void {
     if (this.#done) return;
-    this.#answer.end(rawTrailers);
+    try {
+      this.#answer.end(rawTrailers);
+    } catch {
+      this.#cut('upstream-protocol');
+      return;
+    }
     this.#finish(null);
   }
 

@@ -92,7 +92,13 @@ export class Http2Answer implements Answer {
 
   #sendTrailers(): void {
     if (this.#stream.destroyed || this.#stream.closed) return;
-    this.#stream.sendTrailers(this.#trailers);
+    try {
+      this.#stream.sendTrailers(this.#trailers);
+    } catch {
+      // As with a head: the upstream's trailers have no form in HTTP/2 (a field twice that may stand once).
+      this.cut();
+      return;
+    }
     this.#leaveRest();
   }
 
