@@ -114,6 +114,12 @@ const cases: readonly Case[] = [
     ],
   },
   {
+    name: 'a denied path is compared with %2F inside its segment as well, and with letters folded',
+    policy: { allow: [{ domains: ['a.b'] }], deny: [{ paths: ['/*/keys', '/secret'] }] },
+    allowed: ['GET https://a.b/x%2Fy/z'],
+    denied: ['GET https://a.b/x%2Fy/KEYS', 'GET https://a.b/%C5%BFecret'],
+  },
+  {
     name: 'methods, and those that a header claims',
     policy: {
       allow: [
@@ -201,6 +207,24 @@ const cases: readonly Case[] = [
       'GET http://[2002:a9fe:a9fe::]/',
       'GET http://[2001:0:1::1]/',
       'GET http://1.one.one.one/',
+    ],
+  },
+  {
+    name: 'an IPv6 form of a special IPv4 address needs a prefix of its own',
+    policy: {
+      allow: [{ cidrs: ['::ffff:0:0/96', '64:ff9b::/96', '2002:a00:2::/128', '169.254.169.254/32'] }],
+    },
+    allowed: [
+      'GET http://[::ffff:101:101]/',
+      'GET http://[64:ff9b::101:101]/',
+      'GET http://[2002:a00:2::]/',
+      'GET http://169.254.169.254/',
+    ],
+    denied: [
+      'GET http://[::ffff:a9fe:a9fe]/',
+      'GET http://[64:ff9b::a00:1]/',
+      'GET http://[64:ff9b::7f00:1]/',
+      'GET http://[2002:a00:1::]/',
     ],
   },
   {
