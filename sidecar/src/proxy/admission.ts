@@ -22,6 +22,7 @@ export interface RequestFacts {
 /** A request that may be sent: what goes upstream, and what is counted and cut. */
 export interface Admission {
   readonly forwarded: ForwardedRequest;
+  readonly injections: readonly Injection[];
   readonly hasBody: boolean;
   /** The rules whose running requests count this one, until it is released. */
   readonly limited: readonly Rule[];
@@ -70,7 +71,14 @@ export function admit(
   const tooMany = core.limits.take(limited);
   if (tooMany !== null) return { status: 429, ...tooMany };
   const hasBody = target.upgrade === null && (facts.http2 ? !facts.ended : forwarded.hasBody);
-  return { forwarded, hasBody, limited, requestLimit, responseLimit: bodyLimit(limited, 'responseBody') };
+  return {
+    forwarded,
+    injections,
+    hasBody,
+    limited,
+    requestLimit,
+    responseLimit: bodyLimit(limited, 'responseBody'),
+  };
 }
 
 /** What the upstream is told: the target's own host, whatever spelling the client had for it. */

@@ -7,7 +7,7 @@ import { type Admission, admit, NO_INJECTIONS, NO_RULES, type RequestFacts } fro
 import type { Answer } from './answer.ts';
 import type { Live, ProxyCore } from './core.ts';
 import { type Denial, denialOf, ownAnswer } from './denial.ts';
-import { forwardRequest } from './forwarded-headers.ts';
+import { forwardRequest, forwardTrailers } from './forwarded-headers.ts';
 import { BodyTooLarge, MeteredBody } from './metered-body.ts';
 import { Tunnel } from './tunnel.ts';
 import type { ResponseSink, UpstreamError, UpstreamExchange } from './upstream-types.ts';
@@ -131,7 +131,7 @@ export class Exchange implements ResponseSink, Live {
   }
 
   #dispatch(target: HttpTarget, admission: Admission, addresses: readonly string[]): void {
-    const { forwarded, hasBody, requestLimit } = admission;
+    const { forwarded, injections, hasBody, requestLimit } = admission;
     const { scheme, host, port, method, path, query } = target;
     if (hasBody) this.#body = new MeteredBody(this.#request.body, requestLimit);
     const { upstream } = this.#core.options;
@@ -143,7 +143,7 @@ export class Exchange implements ResponseSink, Live {
       body: this.#body,
       contentLength: hasBody ? forwarded.contentLength : null,
       expectContinue: hasBody && forwarded.expect !== null,
-      trailers: this.#request.trailers,
+      trailers: () => forwardTrailers(this.#request.trailers(), injections),
     };
     const exchange = forwarded.isGrpc
       ? upstream.requestHttp2(route, request, this)

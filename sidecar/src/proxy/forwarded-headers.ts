@@ -17,6 +17,21 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 const PLAIN_TOKENS: ReadonlySet<string> = new Set(['', 'close', 'keep-alive', 'upgrade', 'te']);
 /** What a Connection header may name in vain: without them a message would be another one. */
 const NEVER_NAMED: ReadonlySet<string> = new Set(['host', 'content-length']);
+/** See {@link forwardTrailers}. */
+const NEVER_TRAILERS: readonly string[] = [
+  'authorization',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'cookie',
+  'expect',
+  'host',
+  'trailer',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+];
 /** Headers of our own. Neither side may speak in our name. */
 const OWN_PREFIX = 'x-boundary-';
 
@@ -105,6 +120,19 @@ export function forwardRequest(
   if (isGrpc) result.push('te', 'trailers');
   const hasBody = chunked || (contentLength ?? 0) > 0;
   return { headers: result, contentLength, hasBody, expect, acceptsJson, isGrpc };
+}
+
+/**
+ * The trailers of a request that go upstream. Servers that merge them into the header section would take these for
+ * what was judged (RFC 9110 section 6.5.1): framing, routing, who asks, which method is meant, and what is injected.
+ */
+export function forwardTrailers(rawTrailers: readonly string[], injections: readonly Injection[]): string[] {
+  const dropped = new Set(NEVER_TRAILERS);
+  for (const injection of injections) dropped.add(injection.header.toLowerCase());
+  return without(rawTrailers, dropped).filter((_, i, kept) => {
+    const name = kept[i - (i % 2)]?.toLowerCase() ?? '';
+    return !HOP_BY_HOP.has(name) && !name.startsWith(OWN_PREFIX) && !name.startsWith(':');
+  });
 }
 
 /**

@@ -60,7 +60,7 @@ export function parseAuthority(text: string, defaultPort: number | null): Parsed
   if (text.includes('@')) {
     return refuse(
       400,
-      `${quote(afterUserinfo(text))} came with a user name before "@". Send credentials in a header, not in the URL.`,
+      `${quote(text)} came with a user name before "@". Send credentials in a header, not in the URL.`,
     );
   }
   const bracket = text.charCodeAt(0) === 0x5b ? text.indexOf(']') + 1 : 0;
@@ -130,9 +130,4 @@ function refuseHost(text: string) {
     400,
     `${quote(text)} is no host. Expected a name like example.org, an address like 192.0.2.1, or [2001:db8::1].`,
   );
-}
-
-/** Userinfo may be a password: it is not repeated in a message. */
-function afterUserinfo(text: string): string {
-  return text.slice(text.lastIndexOf('@') + 1);
 }

@@ -124,7 +124,7 @@ function splitTarget(input: HttpRequestHead): Parsed<Split> {
     if (endpoint !== null) return accept({ scheme, endpoint, ...splitQuery(requestTarget), absolute: false });
     return refuse(
       400,
-      `This is a proxy, and ${withoutSecrets(requestTarget)} names no host. Set it as the proxy of your client, which then sends the whole URL.`,
+      `This is a proxy, and ${quote(requestTarget)} names no host. Set it as the proxy of your client, which then sends the whole URL.`,
     );
   }
   const split = splitAbsolute(requestTarget, parseWireAuthority);
@@ -143,10 +143,7 @@ function splitAbsolute(
 ): Parsed<Split> {
   const match = ABSOLUTE_FORM.exec(url);
   if (match === null) {
-    return refuse(
-      400,
-      `${withoutSecrets(url)} is no target of a request. Expected a URL with http:// or https://.`,
-    );
+    return refuse(400, `${quote(url)} is no target of a request. Expected a URL with http:// or https://.`);
   }
   const scheme = match[1]?.toLowerCase() === 'https' ? 'https' : 'http';
   const endpoint = parse(match[2] ?? '', defaultPort(scheme));
@@ -184,9 +181,4 @@ function checkHost(host: string | null, split: Split): Parsed<null> {
 
 function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
   return a.host === b.host && a.port === b.port;
-}
-
-/** For a message: no query, no user name or password. */
-function withoutSecrets(requestTarget: string): string {
-  return quote(splitQuery(requestTarget).path.replace(/\/\/[^/]*@/, '//'));
 }
