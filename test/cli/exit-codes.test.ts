@@ -48,7 +48,7 @@ const cases: readonly { args: string[]; code: number; says?: RegExp; env?: NodeJ
   {
     args: ['--config', path('typo.yaml'), '--', 'true'],
     code: 125,
-    says: /typo\.yaml:2:5: .*domian.*Did you mean "domain"\?[^]*nothing was started/,
+    says: /typo\.yaml:2:5: .*domian.*Did you mean "domain"\?[\s\S]*nothing was started/,
   },
   {
     args: ['--config', path('absent.yaml'), '--', 'true'],
