@@ -179,8 +179,8 @@ export async function upstreamOf(
   return Object.assign(upstream, { [Symbol.asyncDispose]: () => upstream.close() });
 }
 
-/** The status line's number, or null where nothing readable came. */
+/** The number of the first status line that is final, or null where nothing readable came. */
 export function statusOf(heard: Heard): number | null {
-  const match = /^HTTP\/1\.[01] (\d{3})/.exec(heard.text);
+  const match = /^(?:HTTP\/1\.1 1.*\r\n(?:.+\r\n)*\r\n)*HTTP\/1\.[01] ([2-9]\d{2})/.exec(heard.text);
   return match === null ? null : Number(match[1]);
 }

@@ -31,7 +31,9 @@ export function readRequestHead(rawHeaders: readonly string[]): Parsed<RequestHe
     // The length of a name settles nearly all of them without a copy in lower case.
     if (!DECIDING_LENGTHS.has(name.length)) continue;
     const value = rawHeaders[i + 1] as string;
-    switch (name.toLowerCase()) {
+    const lower = name.toLowerCase();
+    // CGI and its heirs see no difference between the two (RFC 3875 section 4.1.18).
+    switch (lower.startsWith('x') ? lower.replaceAll('_', '-') : lower) {
       case 'host':
         if (host !== null) return refuse(400, 'The request has more than one Host header. Send one.');
         host = value;
@@ -56,7 +58,7 @@ export function readRequestHead(rawHeaders: readonly string[]): Parsed<RequestHe
       case 'x-http-method':
       case 'x-method-override':
       case 'x-http-method-override': {
-        const override = parseOverride(name.toLowerCase(), value);
+        const override = parseOverride(lower, value);
         if (!override.ok) return override;
         overrides ??= [];
         overrides.push(override.value);
