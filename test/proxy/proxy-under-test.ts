@@ -193,6 +193,8 @@ export async function openTunnel(port: number, authority: string): Promise<Socke
   socket.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`);
   const head = await readUntil(socket, '\r\n\r\n');
   if (!head.startsWith('HTTP/1.1 200 ')) throw new Error(head);
+  const rest = head.slice(head.indexOf('\r\n\r\n') + 4);
+  if (rest !== '') socket.unshift(Buffer.from(rest, 'latin1'));
   return socket;
 }
 

@@ -1,6 +1,11 @@
 import type { Duplex } from 'node:stream';
 import type { Endpoint } from '../target/types.ts';
 
+/** Told when the client closes its side of the connection. */
+export interface EndListener {
+  clientEnded(): void;
+}
+
 /** What is known of the connection that requests come on. */
 export interface ClientConnection {
   /** Where a CONNECT led, or null on the proxy's port itself. */
@@ -8,23 +13,30 @@ export interface ClientConnection {
   readonly scheme: 'http' | 'https';
   /** Of the ClientHello that was opened here. */
   readonly serverName: string | null;
+  /** The answers that are under way on it. */
+  readonly answers: Set<EndListener>;
 }
 
-const EXPLICIT: ClientConnection = { endpoint: null, scheme: 'http', serverName: null };
-
-/** Connections by their socket, forgotten with it. A socket that nobody noted is one of the proxy's port. */
+/** Connections by their socket, forgotten with it. */
 export class ClientConnections {
   readonly #known = new WeakMap<Duplex, ClientConnection>();
 
-  note(socket: Duplex, connection: ClientConnection): void {
+  /** Notes a connection before requests are read from it. */
+  note(socket: Duplex, of: Omit<ClientConnection, 'answers'>): void {
+    const connection = { ...of, answers: new Set<EndListener>() };
     this.#known.set(socket, connection);
+    socket.on('end', () => {
+      for (const answer of connection.answers) answer.clientEnded();
+    });
   }
 
   of(socket: Duplex): ClientConnection {
-    return this.#known.get(socket) ?? EXPLICIT;
+    const connection = this.#known.get(socket);
+    if (connection === undefined) throw new Error('A request came on a connection that nobody noted.');
+    return connection;
   }
 
-  /** Whether this socket leads somewhere already, by a CONNECT. */
+  /** Whether this is a connection that was noted already. */
   has(socket: Duplex): boolean {
     return this.#known.has(socket);
   }

@@ -38,7 +38,7 @@ export function handleConnect(
   socket.on('error', () => socket.destroy());
   const connection = { core, fronts, socket, json: /\bjson\b/i.test(request.headers.accept ?? '') };
   try {
-    if (fronts.connections.has(socket)) {
+    if (fronts.connections.of(socket).endpoint !== null) {
       const reason = 'CONNECT came inside a connection that a CONNECT made. Send it to the proxy itself.';
       refuse(connection, null, { status: 403, reason, rule: null });
       return;

@@ -38,6 +38,7 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
   server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
   server.on('connection', (socket: Socket) => {
     if (connections.has(socket)) return;
+    connections.note(socket, { endpoint: null, scheme: 'http', serverName: null });
     sockets.add(socket);
     options.metrics.connectionOpened('client');
     socket.once('close', () => {

@@ -3,22 +3,28 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { Answer, AnswerEvents } from './answer.ts';
+import type { EndListener } from './client-connection.ts';
 import type { OwnAnswer } from './denial.ts';
 import { forwardResponse } from './forwarded-headers.ts';
 
 /** Octets of a body that nobody wants which are read away, so that the connection can be kept. */
 const DRAIN_OCTETS = 1_048_576;
 const DRAIN_MS = 10_000;
+/** The kernel tells of a gone peer only with the write after the one that it answered with a reset. */
+const PROBE_MS = 100;
 
 /** The way back over HTTP/1.1, on node:http's own response. */
-export class Http1Answer implements Answer {
+export class Http1Answer implements Answer, EndListener {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  /** The answers under way on this connection. */
+  readonly #siblings: Set<EndListener>;
   #bodyBegun = false;
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
+  constructor(request: IncomingMessage, response: ServerResponse, siblings: Set<EndListener>) {
     this.#request = request;
     this.#response = response;
+    this.#siblings = siblings;
   }
 
   get started(): boolean {
@@ -27,7 +33,28 @@ export class Http1Answer implements Answer {
 
   listen(events: AnswerEvents): void {
     this.#response.on('drain', () => events.drained());
-    this.#response.on('close', () => events.gone());
+    this.#siblings.add(this);
+    this.#response.on('close', () => {
+      this.#siblings.delete(this);
+      events.gone();
+    });
+  }
+
+  /**
+   * The client closed its side. It may only have said everything (nc does so with its request), or it is gone: the
+   * packets are the same. Before an answer began an interim one finds out, since it is harmless to whoever still
+   * listens; within an answer it is taken for gone.
+   */
+  clientEnded(): void {
+    if (this.#response.writableEnded) return;
+    if (this.started || this.#request.httpVersionMinor === 0) {
+      if (this.started) this.#request.socket.destroy();
+      return;
+    }
+    this.#response.writeProcessing();
+    setTimeout(() => {
+      if (!this.started && !this.#response.destroyed) this.#response.writeProcessing();
+    }, PROBE_MS);
   }
 
   informational(status: number, rawHeaders: readonly string[]): void {
@@ -100,7 +127,7 @@ export class Http1Answer implements Answer {
     const request = this.#request;
     if (request.complete || request.destroyed || !hasBody(request)) return;
     let left = DRAIN_OCTETS;
-    const timer = setTimeout(() => request.socket.destroy(), DRAIN_MS);
+    const timer = setTimeout(() => request.socket.destroy(), DRAIN_MS).unref();
     request.removeAllListeners('data');
     request.on('data', (chunk: Buffer) => {
       left -= chunk.length;

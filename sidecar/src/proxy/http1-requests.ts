@@ -32,7 +32,8 @@ export function createHttp1Server(core: ProxyCore, connections: ClientConnection
   // A client that has sent its request and closed its side still gets the answer.
   Object.assign(server, { httpAllowHalfOpen: true });
   const run = (request: IncomingMessage, response: ServerResponse) => {
-    const { endpoint, scheme, serverName } = connections.of(request.socket);
+    const connection = connections.of(request.socket);
+    const { endpoint, scheme, serverName } = connection;
     const { method = '', rawHeaders, url = '' } = request;
     const parsed = httpTarget({ scheme, method, requestTarget: url, rawHeaders, endpoint, serverName });
     const incoming = {
@@ -45,7 +46,7 @@ export function createHttp1Server(core: ProxyCore, connections: ClientConnection
       ended: false,
       trailers: () => request.rawTrailers,
     };
-    new Exchange(core, incoming, new Http1Answer(request, response)).start();
+    new Exchange(core, incoming, new Http1Answer(request, response, connection.answers)).start();
   };
   server.on('request', run);
   server.on('checkContinue', run);
