@@ -99,6 +99,20 @@ const cases: readonly (readonly [string, RuleLists, readonly number[]])[] = [
     [2],
   ],
   [
+    'a deny on every port, where what is allowed is opened',
+    {
+      inspect: 'never',
+      allow: [{ domains: ['a.b'], inspect: 'always' }],
+      deny: [{ domains: ['a.b'], paths: ['/x'] }],
+    },
+    [],
+  ],
+  [
+    'a deny that forbids its own look',
+    { deny: [{ domains: ['a.b'], paths: ['/x'], inspect: 'never' }] },
+    [1],
+  ],
+  [
     'a deny that names nobody is blind, not at fault',
     { inspect: 'never', allow: [{ domains: ['a.b'] }], deny: [{ methods: ['DELETE'] }] },
     [],

@@ -69,6 +69,8 @@ function findBlind(
     // On port 80 without TLS requests are seen as they are; TLS that shows up there is refused.
     const blind = tcp === undefined ? profile.seesRequests && port !== 80 : profile.seesBytes;
     if (!blind || profile.tcp) continue;
+    // Where nothing is allowed, a deny rule that sees nothing misses nothing.
+    if (!here.some(({ allow }) => allow) && profile.inspect !== 'never') continue;
     for (const { rule } of profile.rules) {
       if (!faults.has(rule)) faults.set(rule, blindMessage(rule, here, host, port, tcp));
     }

@@ -48,7 +48,7 @@ export function explain(policy: Policy, target: Target): Explanation {
     verdict: 'allow',
     rule,
     reason: `Allowed by ${rule.label}.${note}${unless}`,
-    change: `add to "deny": ${ruleText(asked)}`,
+    change: `add to "deny": ${requestRule(policy, asked)}`,
     dependsOnAddress,
   };
 }
@@ -76,8 +76,16 @@ function changeOfDenial(policy: Policy, target: Target, rule: Rule | null): stri
   if (rule !== null) return `use another method, or remove "inject" from the rule at ${rule.label}`;
   const upgrade = target.kind === 'http' && target.upgrade === 'h2c';
   if (upgrade) return 'none: an upgrade to h2c never passes';
-  const inspect = target.kind === 'http' && target.scheme === 'https' && policy.inspect === 'never';
-  return `add to "allow": ${inspect ? ruleText(target).replace(' }', ', inspect: always }') : ruleText(target)}`;
+  return `add to "allow": ${requestRule(policy, target)}`;
+}
+
+/** A rule about a request has to have it seen; on port 80 plain HTTP is seen as it is. */
+function requestRule(policy: Policy, target: Target): string {
+  const rule = ruleText(target);
+  if (target.kind === 'tunnel' || target.port === 80) return rule;
+  const treatment = policy.treat(target);
+  const passed = treatment.kind === 'sniff' ? treatment.tls === 'pass' : policy.inspect === 'never';
+  return passed ? `${rule.slice(0, -2)}, inspect: always }` : rule;
 }
 
 /** Rules with a `cidr` that the target meets in everything but its address. */

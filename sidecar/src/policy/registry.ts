@@ -29,7 +29,18 @@ const REGISTRIES: ReadonlyMap<string, Registry> = new Map<string, Registry>([
   ['go', { hosts: ['proxy.golang.org', 'sum.golang.org'], canonical: (name) => name }],
   ['debian', { hosts: ['deb.debian.org', 'security.debian.org'] }],
   ['ubuntu', { hosts: ['archive.ubuntu.com', 'security.ubuntu.com', 'ports.ubuntu.com'] }],
-  ['dockerhub', { hosts: ['registry-1.docker.io', 'auth.docker.io', 'production.cloudflare.docker.com'] }],
+  [
+    'dockerhub',
+    {
+      hosts: [
+        'registry-1.docker.io',
+        'auth.docker.io',
+        'production.cloudflare.docker.com',
+        'production.cloudfront.docker.com',
+        'docker-images-prod.6aa30f8b08e16409b46e0173d6de2f56.r2.cloudflarestorage.com',
+      ],
+    },
+  ],
   ['ghcr', { hosts: ['ghcr.io', 'pkg-containers.githubusercontent.com'] }],
 ]);
 

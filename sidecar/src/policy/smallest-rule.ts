@@ -11,11 +11,11 @@ export function ruleText(target: Target, whole = false): string {
       : `cidr: "${target.host}/${target.hostKind === 'ipv4' ? 32 : 128}"`,
   ];
   if (target.kind === 'tunnel') {
-    keys.push(...(target.protocol === 'tcp' ? [`port: ${target.port}`] : portKey(target.port)));
+    keys.push(...(whole && target.protocol === 'tls' ? portKey(target.port) : [`port: ${target.port}`]));
     if (target.protocol === 'tcp') keys.push('protocol: tcp');
     else if (!whole) keys.push('protocol: https');
   } else {
-    keys.push(...portKey(target.port));
+    keys.push(...(whole ? portKey(target.port) : [`port: ${target.port}`]));
     if (!whole) {
       if (target.scheme === 'https') keys.push('protocol: https');
       keys.push(`methods: [${[...new Set([target.method, ...target.overrides])].join(', ')}]`);
