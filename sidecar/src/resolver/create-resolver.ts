@@ -14,7 +14,7 @@ export interface ResolverOptions {
   readonly now?: () => number;
   /** Milliseconds until a lookup is given up; 10,000 unless told. */
   readonly timeoutMs?: number;
-  /** `hit` for answers out of the cache of `lookup`, also negative ones; `seconds` is 0 then. */
+  /** `hit` for answers out of the cache, those of `cached` and negative ones too; `seconds` is 0 then. */
   readonly onLookup?: (result: 'hit' | 'ok' | 'not-found' | 'failure', seconds: number) => void;
 }
 
@@ -105,7 +105,9 @@ export function createResolver(options: ResolverOptions = {}): Resolver {
   return {
     cached(name) {
       const entry = fresh(name);
-      return entry === undefined || entry.error ? undefined : entry.addresses;
+      if (entry === undefined || entry.error) return undefined;
+      tell('hit', 0);
+      return entry.addresses;
     },
     async lookup(name) {
       if (closed) throw new ResolveError('failure', `${name} was not looked up: the resolver is closed.`);
