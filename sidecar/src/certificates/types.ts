@@ -13,5 +13,5 @@ export interface CertificateAuthority {
    */
   contextFor(host: string): SecureContext;
   /** How many leaves were minted, and how many stand in the cache. For metrics. */
-  readonly stats: { minted: number; readonly cached: number };
+  readonly stats: { readonly minted: number; readonly cached: number };
 }
