@@ -146,7 +146,9 @@ export async function startSidecar(setup: SidecarSetup): Promise<Sidecar> {
     proxyUrl: `http://${addresses?.[1]}`,
     proxyPort: Number(addresses?.[2]),
     controlUrl,
-    token: readFileSync(path('ca/control-token'), 'utf8').trim(),
+    get token() {
+      return readFileSync(path('ca/control-token'), 'utf8').trim();
+    },
     process: child,
     ended,
     stderr: () => written,

@@ -3,7 +3,7 @@ import { describePolicy } from '../policy/describe.ts';
 import type { Policy, PolicyFault } from '../policy/types.ts';
 import { exitCodes } from './command-error.ts';
 import { addPolicyOptions, type PolicyOptions } from './policy-options.ts';
-import { noPolicyWarning, readPolicy, tellFaults } from './policy-source.ts';
+import { noPolicyWarning, readPolicy, ruleCount, tellFaults } from './policy-source.ts';
 import type { Finish } from './program.ts';
 import { writeError, writeOutput } from './terminal.ts';
 
@@ -51,8 +51,7 @@ function checkPolicy(options: CheckOptions, env: NodeJS.ProcessEnv): number {
 
 function tell(path: string | null, policy: Policy, warnings: readonly PolicyFault[]): void {
   tellFaults(warnings, 'warning: ');
-  const count = policy.rules.length;
-  writeOutput(`${path ?? 'flags'}: ok, ${count} ${count === 1 ? 'rule' : 'rules'}, sha256 ${policy.hash}`);
+  writeOutput(`${path ?? 'flags'}: ok, ${ruleCount(policy)}, sha256 ${policy.hash}`);
   const { meaning, blind, special } = describePolicy(policy);
   section('What it means', meaning);
   section('Where it is blind', blind);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { loadPolicy } from '../policy/load.ts';
-import type { LoadResult, PolicyFault, PolicySource } from '../policy/types.ts';
+import type { LoadResult, Policy, PolicyFault, PolicySource } from '../policy/types.ts';
 import { codeOf, messageOf } from './command-error.ts';
 import { configPath, defaultConfigPaths } from './config-path.ts';
 import { type PolicyOptions, rulesOfEnvironment } from './policy-options.ts';
@@ -30,6 +30,11 @@ export function readPolicy(request: PolicyRequest): PolicyReading {
   const { result } = reading;
   if (request.upstreamProxy || !result.ok || result.settings.upstreamProxy === undefined) return reading;
   return readOnce({ ...request, upstreamProxy: true });
+}
+
+/** `1 rule`, `12 rules`. */
+export function ruleCount({ rules }: Policy): string {
+  return `${rules.length} ${rules.length === 1 ? 'rule' : 'rules'}`;
 }
 
 function readOnce(request: PolicyRequest): PolicyReading {

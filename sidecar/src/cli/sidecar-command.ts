@@ -13,7 +13,7 @@ import { type Engine, startEngine } from './engine.ts';
 import { authorityOf, controlAddress, listenAddress } from './listen-address.ts';
 import { addPolicyOptions, type PolicyOptions } from './policy-options.ts';
 import { reloadOnChange } from './policy-reload.ts';
-import { noPolicyWarning, readPolicy, tellFaults } from './policy-source.ts';
+import { noPolicyWarning, readPolicy, ruleCount, tellFaults } from './policy-source.ts';
 import { makeDirectory, stateDirectory } from './private-directory.ts';
 import { auditRotation, workspaceOf } from './run-command.ts';
 import { addLogLevel, addUpstreamOptions, type LogLevel, type UpstreamOptions } from './runtime-options.ts';
@@ -152,7 +152,7 @@ function keepPolicyFresh(engine: Engine, path: string | null, request: Parameter
       engine.replacePolicy(policy, warnings);
       engine.metrics.policyReload('ok');
       tellFaults(warnings, 'warning: ');
-      writeError(`boundary: policy reloaded; ${policy.rules.length} rules, sha256 ${policy.hash}`);
+      writeError(`boundary: policy reloaded; ${ruleCount(policy)}, sha256 ${policy.hash}`);
     },
     refused({ faults }) {
       tellFaults(faults);
