@@ -72,7 +72,7 @@ export function createMetrics(options: { namedRules?: number } = {}): {
   });
   const decisionSeconds = histogram(
     'boundary_decision_seconds',
-    'Time from a complete request head to its verdict.',
+    'Time that the rules take for a verdict.',
     decisionBounds,
   );
   const connectSeconds = histogram(
