@@ -1,11 +1,10 @@
-import type { HttpTarget, Target } from '../target/types.ts';
+import type { Target } from '../target/types.ts';
 import { type Address, cidrHolds, readAddress } from './address.ts';
 import { type AddressClass, classOf, opensByCidr } from './address-class.ts';
 import type { Candidates } from './candidates.ts';
-import type { CompiledRule } from './compiled-rule.ts';
+import type { CompiledRule, OwnDecision } from './compiled-rule.ts';
 import { conditionsHold, hostHolds, overridesOf, pathHolds } from './matching.ts';
 import {
-  allowedReason,
   askedText,
   deniedReason,
   notAnAddressReason,
@@ -13,10 +12,9 @@ import {
   specialAddressReason,
 } from './reasons.ts';
 import type { AddressDecision, Decision, Rule } from './types.ts';
+import { addressAllowedBy, addressDenied } from './verdicts.ts';
 
 export type AddressJudge = (target: Target, decision: Decision, address: string) => AddressDecision;
-
-const NONE: readonly HttpTarget[] = [];
 
 /** Said of an address that nothing refuses, where mode `audit` lets a request pass that no rule allows. */
 const NOTHING_SPECIAL: AddressDecision = {
@@ -27,26 +25,31 @@ const NOTHING_SPECIAL: AddressDecision = {
 
 /** See `Policy.judgeAddress`. `compiled` is indexed by rule id. */
 export function createAddressJudge(compiled: readonly CompiledRule[], candidates: Candidates): AddressJudge {
-  const allowedBy = compiled.map(({ rule }) => allowedAt(rule));
-
   function judge(target: Target, decision: Decision, text: string): AddressDecision {
     const address = readAddress(text);
-    if (address === null) return refused(null, notAnAddressReason(text));
-    const asked = target.kind === 'http' && target.overrides.length > 0 ? overridesOf(target) : NONE;
-    const deny = candidates.noAddressDenies ? null : findDeny([target, ...asked], address);
-    if (deny !== null) return refused(deny, deniedReason(deny, `${askedText(target)} at ${text}`));
+    if (address === null) return addressDenied(null, notAnAddressReason(text));
     const special = classOf(address);
+    if (special === null && candidates.noAddressDenies) {
+      const { ordinaryAddress = null }: Partial<OwnDecision> = decision;
+      if (ordinaryAddress !== null) return ordinaryAddress;
+    }
+    const asked = target.kind === 'http' ? overridesOf(target) : [];
+    const deny = candidates.noAddressDenies ? null : findDeny([target, ...asked], address);
+    if (deny !== null) return addressDenied(deny, deniedReason(deny, `${askedText(target)} at ${text}`));
     if (decision.allows.length === 0) {
       return special === null
         ? NOTHING_SPECIAL
-        : refused(null, specialAddressReason(target, text, special, null));
+        : addressDenied(null, specialAddressReason(target, text, special, null));
     }
     const rule = findAllow(target, decision, address, special);
     const covered = asked.every((other) => findAllow(other, decision, address, special) !== null);
-    if (rule !== null && covered) return allowedBy[rule.id] ?? allowedAt(rule);
+    if (rule !== null && covered) return addressAllowedBy(rule);
     const first = decision.allows[0] ?? null;
-    if (special !== null) return refused(null, specialAddressReason(target, text, special, first));
-    return refused(null, first === null ? notAnAddressReason(text) : outsideCidrReason(target, text, first));
+    if (special !== null) return addressDenied(null, specialAddressReason(target, text, special, first));
+    return addressDenied(
+      null,
+      first === null ? notAnAddressReason(text) : outsideCidrReason(target, text, first),
+    );
   }
 
   function findDeny(targets: readonly Target[], address: Address): Rule | null {
@@ -83,12 +86,4 @@ function opens(rule: CompiledRule, address: Address, special: AddressClass | nul
   if (special === null) return true;
   if (rule.private && special.opening === 'cidr-or-private') return true;
   return cidrs !== null && opensByCidr(special, cidrs, address);
-}
-
-function allowedAt(rule: Rule): AddressDecision {
-  return { allowed: true, rule, reason: allowedReason(rule) };
-}
-
-function refused(rule: Rule | null, reason: string): AddressDecision {
-  return { allowed: false, rule, reason };
 }

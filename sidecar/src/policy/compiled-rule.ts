@@ -1,7 +1,8 @@
 import { type Cidr, knownCidr } from './address.ts';
 import { registryHosts } from './registry.ts';
 import { repoPaths, repoTree } from './repo.ts';
-import type { PortRange, Rule, RuleSpec } from './types.ts';
+import type { AddressDecision, Decision, PortRange, Rule, RuleSpec } from './types.ts';
+import { addressAllowedBy, allowedBy } from './verdicts.ts';
 
 /** What a target travels as; a rule's `asked` is a set of these bits. */
 export const HTTP = 1;
@@ -29,8 +30,18 @@ export interface CompiledRule {
   readonly paths: readonly string[] | null;
   /** True where the request has to be seen: TLS must be opened, and opaque bytes will not do. */
   readonly looksInside: boolean;
+  /** True where a request's URL matters beyond its path: `repo`, `registry`. */
+  readonly looksAtContent: boolean;
   /** May the rule's names resolve into private address space? */
   readonly private: boolean;
+  /** The decision where this rule, of all allow rules, matches alone. */
+  readonly alone: OwnDecision;
+}
+
+/** A decision by one rule, which knows what it means for ordinary addresses where nothing else has a say. */
+export interface OwnDecision extends Decision {
+  /** Null where the address matters to the rule. */
+  readonly ordinaryAddress: AddressDecision | null;
 }
 
 /** Ports of an allow rule that names none. */
@@ -54,7 +65,12 @@ export function compileRule(rule: Rule, privateNames: boolean): CompiledRule {
     methods: spec.methods === undefined || spec.methods.includes('*') ? null : new Set(spec.methods),
     paths: pathsOf(rule),
     looksInside,
+    looksAtContent: spec.repos !== undefined || spec.registries !== undefined,
     private: hosts !== null && (spec.private ?? privateNames),
+    alone: {
+      ...allowedBy([rule]),
+      ordinaryAddress: spec.cidrs === undefined ? addressAllowedBy(rule) : null,
+    },
   };
 }
 

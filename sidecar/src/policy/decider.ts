@@ -4,9 +4,10 @@ import { type AddressJudge, createAddressJudge } from './address-judge.ts';
 import type { Bucket, Candidates, RuleList } from './candidates.ts';
 import type { CompiledRule } from './compiled-rule.ts';
 import { conditionsHold, hostHolds, overridesOf, pathHolds } from './matching.ts';
-import { allowedReason, askedText, deniedReason, noRuleReason, traceReason } from './reasons.ts';
+import { askedText, deniedReason, noRuleReason, traceReason } from './reasons.ts';
 import { ruleText } from './smallest-rule.ts';
 import type { Decision, Rule } from './types.ts';
+import { allowedBy, denied } from './verdicts.ts';
 
 export interface Decider {
   decide(target: Target): Decision;
@@ -16,7 +17,6 @@ export interface Decider {
 /** The verdict of the rules. `compiled` is indexed by rule id. */
 export function createDecider(compiled: readonly CompiledRule[], candidates: Candidates): Decider {
   const judge = createAddressJudge(compiled, candidates);
-  const allowedBy = compiled.map(({ rule }) => allowed([rule]));
   // Reused by every call: nothing below calls itself.
   const lists: RuleList[] = [];
 
@@ -29,7 +29,7 @@ export function createDecider(compiled: readonly CompiledRule[], candidates: Can
       if (!decision.allowed) return decision;
       for (const rule of decision.allows) allows.add(rule);
     }
-    return allowed(inOrder([...allows]));
+    return allowedBy(inOrder([...allows]));
   }
 
   function decideOne(target: Target): Decision {
@@ -66,20 +66,18 @@ export function createDecider(compiled: readonly CompiledRule[], candidates: Can
   function allowName(target: Target, about: readonly Bucket[]): Decision {
     lists.length = 0;
     for (const { allows } of about) allows?.collect(target, lists);
-    let only: Rule | null = null;
+    let only: CompiledRule | null = null;
     let several: Rule[] | null = null;
     for (const list of lists) {
       for (const candidate of list) {
         if (!conditionsHold(candidate, target)) continue;
-        const { rule } = candidate;
-        if (only === null) only = rule;
-        else if (several !== null) several.push(rule);
-        else if (only !== rule) several = [only, rule];
+        if (only === null) only = candidate;
+        else if (several !== null) several.push(candidate.rule);
+        else if (only !== candidate) several = [only.rule, candidate.rule];
       }
     }
-    if (only === null) return unmatched(target);
-    if (several === null) return allowedBy[only.id] ?? allowed([only]);
-    return allowed(inOrder([...new Set(several)]));
+    if (several !== null) return allowedBy(inOrder([...new Set(several)]));
+    return only === null ? unmatched(target) : only.alone;
   }
 
   /** An address needs no look-up, so it is judged at once. */
@@ -90,9 +88,9 @@ export function createDecider(compiled: readonly CompiledRule[], candidates: Can
       .filter((c) => conditionsHold(c, target) && pathHolds(c, target))
       .map(({ rule }) => rule);
     if (allows.length === 0) return unmatched(target);
-    const open = allows.filter((rule) => judge(target, allowed([rule]), target.host).allowed);
-    if (open.length > 0) return allowed(inOrder(open));
-    return denied(null, judge(target, allowed(inOrder(allows)), target.host).reason);
+    const open = allows.filter((rule) => judge(target, allowedBy([rule]), target.host).allowed);
+    if (open.length > 0) return allowedBy(inOrder(open));
+    return denied(null, judge(target, allowedBy(inOrder(allows)), target.host).reason);
   }
 
   function unmatched(target: Target): Decision {
@@ -106,15 +104,6 @@ export function createDecider(compiled: readonly CompiledRule[], candidates: Can
   }
 
   return { decide, judge };
-}
-
-function allowed(allows: readonly Rule[]): Decision {
-  const rule = allows[0] ?? null;
-  return { allowed: true, rule, reason: rule === null ? '' : allowedReason(rule), allows };
-}
-
-function denied(rule: Rule | null, reason: string): Decision {
-  return { allowed: false, rule, reason, allows: [] };
 }
 
 function inOrder(rules: Rule[]): Rule[] {

@@ -19,6 +19,8 @@ export function conditionsHold(compiled: CompiledRule, target: Target): boolean 
   if ((compiled.asked & askedBy(target)) === 0 || !portMatches(compiled.ports, target.port)) return false;
   if (target.kind === 'tunnel') return true;
   if (compiled.methods !== null && !compiled.methods.has(target.method)) return false;
+  // Most rules and requests end here.
+  if (!compiled.looksAtContent && target.upgrade === null) return true;
   return compiled.rule.effect === 'allow' ? allowsContent(compiled, target) : deniesContent(compiled, target);
 }
 

@@ -3,16 +3,16 @@
  * the left) and paths (`/api/*`, joined by `/`, the open end on the right). In a pattern a part that is `*` stands
  * for exactly one part; at the open end it stands for one or more. Both ends are never open.
  *
- * Plain patterns and those whose only `*` is at the open end cost one map look-up per part of the text, however
- * many there are. The others are grouped by where their stars stand, and cost one look-up per such shape.
+ * Plain patterns and those whose only `*` is at the open end cost at most one map look-up per part of the text,
+ * however many there are. The others are grouped by where their stars stand, and cost one look-up per such shape.
  */
 export class WildcardIndex<T> {
   readonly #separator: '.' | '/';
   readonly #exact = new Map<string, T>();
   /** By the part of the pattern that is fixed, without the star and its separator. */
   readonly #open = new Map<string, T>();
-  /** Which lengths the keys of #open have: most slices need not be made. */
-  readonly #openLengths: boolean[] = [];
+  /** The lengths that keys of #open have: few, and most slices need not be made. */
+  readonly #openLengths: number[] = [];
   readonly #shapes = new Map<string, Shape<T>>();
 
   constructor(separator: '.' | '/') {
@@ -26,7 +26,7 @@ export class WildcardIndex<T> {
     if (parts.includes('*')) return orMake(this.#shape(parts, open).values, parts.join('\n'), make);
     const fixed = parts.join(this.#separator);
     if (!open) return orMake(this.#exact, fixed, make);
-    this.#openLengths[fixed.length] = true;
+    if (!this.#openLengths.includes(fixed.length)) this.#openLengths.push(fixed.length);
     return orMake(this.#open, fixed, make);
   }
 
@@ -49,10 +49,11 @@ export class WildcardIndex<T> {
 
   #collectOpen(text: string, into: T[]): void {
     const left = this.#separator === '.';
-    const separator = this.#separator.charCodeAt(0);
-    for (let at = 0; at < text.length; at += 1) {
-      if (text.charCodeAt(at) !== separator) continue;
-      if (this.#openLengths[left ? text.length - at - 1 : at] !== true) continue;
+    const separator = left ? 0x2e : 0x2f;
+    const { length } = text;
+    for (const fixed of this.#openLengths) {
+      const at = left ? length - fixed - 1 : fixed;
+      if (at < 0 || at >= length || text.charCodeAt(at) !== separator) continue;
       const value = this.#open.get(left ? text.slice(at + 1) : text.slice(0, at));
       if (value !== undefined) into.push(value);
     }
