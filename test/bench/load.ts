@@ -131,6 +131,8 @@ function once(
     };
     stream.on('data', onData);
     stream.once('close', onClose);
+    // A tunnel was paused when its CONNECT was answered, and a listener alone does not wake it.
+    stream.resume();
     stream.write(request);
   });
 }

@@ -5,7 +5,7 @@
  *
  *   node test/bench/main.ts [--rounds 3] [--scale 1] [--only NAME,NAME] [--write FILE]
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -93,6 +93,8 @@ function table(scenario: Scenario, samples: ReadonlyMap<string, readonly Sample[
 }
 
 const dir = mkdtempSync(join(tmpdir(), 'boundary-bench-'));
+// squid, nginx and tinyproxy drop root and read their own directories below this one.
+chmodSync(dir, 0o755);
 const running: Running[] = [];
 try {
   const upstream = await startUpstream(join(dir, 'nginx'));
