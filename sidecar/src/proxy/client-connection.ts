@@ -15,6 +15,8 @@ export interface ClientConnection {
   readonly serverName: string | null;
   /** The answers that are under way on it. */
   readonly answers: Set<EndListener>;
+  /** Set by an answer that ends the connection: what the parser meets behind it concerns nobody. */
+  closing: boolean;
 }
 
 /** Connections by their socket, forgotten with it. */
@@ -22,8 +24,8 @@ export class ClientConnections {
   readonly #known = new WeakMap<Duplex, ClientConnection>();
 
   /** Notes a connection before requests are read from it. */
-  note(socket: Duplex, of: Omit<ClientConnection, 'answers'>): void {
-    const connection = { ...of, answers: new Set<EndListener>() };
+  note(socket: Duplex, of: Omit<ClientConnection, 'answers' | 'closing'>): void {
+    const connection = { ...of, answers: new Set<EndListener>(), closing: false };
     this.#known.set(socket, connection);
     socket.on('end', () => {
       for (const answer of connection.answers) answer.clientEnded();

@@ -7,7 +7,7 @@ import { type Admission, admit, NO_INJECTIONS, NO_RULES, type RequestFacts } fro
 import type { Answer } from './answer.ts';
 import type { Live, ProxyCore } from './core.ts';
 import { type Denial, denialOf, ownAnswer } from './denial.ts';
-import { forwardRequest, forwardTrailers } from './forwarded-headers.ts';
+import { announcedLength, forwardRequest, forwardTrailers } from './forwarded-headers.ts';
 import { BodyTooLarge, MeteredBody } from './metered-body.ts';
 import { Tunnel } from './tunnel.ts';
 import type { ResponseSink, UpstreamError, UpstreamExchange } from './upstream-types.ts';
@@ -168,6 +168,12 @@ export class Exchange implements ResponseSink, Live {
 
   onHead(status: number, statusText: string, rawHeaders: readonly string[]): void {
     if (this.#done) return;
+    if (this.#request.method !== 'HEAD' && announcedLength(rawHeaders) > this.#responseLimit) {
+      this.#upstream?.abort();
+      const reason = `The answer is longer than the ${this.#responseLimit} bytes that the policy allows.`;
+      this.#fail(502, reason, 'response-too-large');
+      return;
+    }
     this.#core.options.metrics.firstByteTime((performance.now() - this.#startedAt) / 1000);
     try {
       this.#answer.head(status, statusText, rawHeaders);

@@ -162,6 +162,15 @@ export function forwardResponse(rawHeaders: readonly string[], keepTrailer: bool
   return named === null ? headers : without(headers, named);
 }
 
+/** The Content-Length of an answer; 0 where there is none. */
+export function announcedLength(rawHeaders: readonly string[]): number {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === 14 && name.toLowerCase() === 'content-length') return Number(rawHeaders[i + 1]);
+  }
+  return 0;
+}
+
 function namedBy(value: string, named: Set<string> | null): Set<string> | null {
   let result = named;
   for (const token of value.toLowerCase().split(',')) {

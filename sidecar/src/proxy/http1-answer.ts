@@ -3,13 +3,15 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { Answer, AnswerEvents } from './answer.ts';
-import type { EndListener } from './client-connection.ts';
+import type { ClientConnection, EndListener } from './client-connection.ts';
 import type { OwnAnswer } from './denial.ts';
 import { forwardResponse } from './forwarded-headers.ts';
 
 /** Octets of a body that nobody wants which are read away, so that the connection can be kept. */
 const DRAIN_OCTETS = 1_048_576;
 const DRAIN_MS = 10_000;
+/** What was malformed may be misread further on. */
+const ENDING: ReadonlySet<number> = new Set([400, 414, 431, 501]);
 /** The kernel tells of a gone peer only with the write after the one that it answered with a reset. */
 const PROBE_MS = 100;
 
@@ -17,14 +19,13 @@ const PROBE_MS = 100;
 export class Http1Answer implements Answer, EndListener {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  /** The answers under way on this connection. */
-  readonly #siblings: Set<EndListener>;
+  readonly #connection: ClientConnection;
   #bodyBegun = false;
 
-  constructor(request: IncomingMessage, response: ServerResponse, siblings: Set<EndListener>) {
+  constructor(request: IncomingMessage, response: ServerResponse, connection: ClientConnection) {
     this.#request = request;
     this.#response = response;
-    this.#siblings = siblings;
+    this.#connection = connection;
   }
 
   get started(): boolean {
@@ -33,9 +34,9 @@ export class Http1Answer implements Answer, EndListener {
 
   listen(events: AnswerEvents): void {
     this.#response.on('drain', () => events.drained());
-    this.#siblings.add(this);
+    this.#connection.answers.add(this);
     this.#response.on('close', () => {
-      this.#siblings.delete(this);
+      this.#connection.answers.delete(this);
       events.gone();
     });
   }
@@ -91,8 +92,9 @@ export class Http1Answer implements Answer, EndListener {
 
   own(answer: OwnAnswer): void {
     this.#bodyBegun = true;
-    // What was malformed may be misread further on; what waits for 100 may send its body or not.
-    const ends = answer.status === 400 || answer.status === 501 || this.#expects();
+    // What waits for 100 may send its body or not.
+    const ends = ENDING.has(answer.status) || this.#expects();
+    if (ends) this.#connection.closing = true;
     const headers = ends ? [...answer.headers, 'Connection', 'close'] : answer.headers;
     this.#response.writeHead(answer.status, answer.statusText, headers);
     if (!ends) this.#drainRequest();

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { httpTarget } from '../target/http-target.ts';
+import type { HttpTarget, Parsed } from '../target/types.ts';
 import type { ClientConnections } from './client-connection.ts';
 import type { ProxyCore } from './core.ts';
 import { ownAnswer, ownAnswerBytes } from './denial.ts';
@@ -9,6 +10,8 @@ import { Http1Answer } from './http1-answer.ts';
 
 /** Octets of a request line and its header section together. */
 const HEAD_OCTETS = 65_536;
+/** Names and values; the octets alone would let many thousand short ones through. */
+const FIELDS = 2_000;
 
 /**
  * The one node:http server that reads every HTTP/1.1 request: those of the proxy's port, and those inside tunnels,
@@ -35,7 +38,10 @@ export function createHttp1Server(core: ProxyCore, connections: ClientConnection
     const connection = connections.of(request.socket);
     const { endpoint, scheme, serverName } = connection;
     const { method = '', rawHeaders, url = '' } = request;
-    const parsed = httpTarget({ scheme, method, requestTarget: url, rawHeaders, endpoint, serverName });
+    const parsed =
+      rawHeaders.length > 2 * FIELDS
+        ? tooManyFields(rawHeaders.length / 2)
+        : httpTarget({ scheme, method, requestTarget: url, rawHeaders, endpoint, serverName });
     const incoming = {
       parsed,
       method,
@@ -46,7 +52,7 @@ export function createHttp1Server(core: ProxyCore, connections: ClientConnection
       ended: false,
       trailers: () => request.rawTrailers,
     };
-    new Exchange(core, incoming, new Http1Answer(request, response, connection.answers)).start();
+    new Exchange(core, incoming, new Http1Answer(request, response, connection)).start();
   };
   server.on('request', run);
   server.on('checkContinue', run);
@@ -79,7 +85,7 @@ export function refusedBehindAnswer(
   connections: ClientConnections,
   socket: Duplex,
 ): boolean {
-  if (!isAnswering(socket)) return false;
+  if (connections.of(socket).answers.size === 0) return false;
   const reason =
     'A CONNECT or an upgrade came before the answer to the request in front of it. Wait for that answer, or use a connection of its own.';
   recordRefused(core, connections, socket, reason).end({
@@ -90,10 +96,6 @@ export function refusedBehindAnswer(
   });
   socket.destroy();
   return true;
-}
-
-function isAnswering(socket: Duplex): boolean {
-  return '_httpMessage' in socket && socket._httpMessage !== null;
 }
 
 /** The record of what became no request. */
@@ -114,6 +116,11 @@ function recordRefused(core: ProxyCore, connections: ClientConnections, socket: 
   });
 }
 
+function tooManyFields(found: number): Parsed<HttpTarget> {
+  const reason = `The request has ${found} header fields. At most ${FIELDS} are taken.`;
+  return { ok: false, refusal: { status: 431, reason, claimed: [] } };
+}
+
 /** Answers and records what the parser could not take. Nothing of it is passed on. */
 function answerUnreadable(
   core: ProxyCore,
@@ -126,11 +133,13 @@ function answerUnreadable(
     socket.destroy();
     return;
   }
+  const { answers, closing } = connections.of(socket);
+  if (closing) return;
   const { status, reason } = unreadable(error);
   const entry = recordRefused(core, connections, socket, reason);
   const answer = ownAnswer({ status, reason, rule: null }, entry.id, false);
   // Behind an answer that is under way, another would be read as a part of it.
-  const answering = isAnswering(socket);
+  const answering = answers.size > 0;
   if (answering || !socket.writable) socket.destroy();
   else {
     socket.end(ownAnswerBytes(answer));
@@ -149,8 +158,9 @@ function unreadable(error: NodeJS.ErrnoException & { rawPacket?: Buffer }): {
     return { status: 408, reason: 'The head of the request did not come in time.' };
   }
   if (error.code === 'HPE_HEADER_OVERFLOW') {
-    // The packet that was too much is within the request line where no line break or space has come in it.
-    const inTarget = error.rawPacket !== undefined && !/[\r\n]/.test(error.rawPacket.toString('latin1'));
+    const [line, ...more] = error.rawPacket?.toString('latin1').split('\r\n') ?? [''];
+    // The packet that was too much still belongs to the request line where that ends in it, or where nothing ends.
+    const inTarget = / HTTP\/1\.[01]$/.test(line ?? '') || (more.length === 0 && !line?.includes(' '));
     if (inTarget) return { status: 414, reason: `The request target is over ${HEAD_OCTETS} bytes.` };
     return { status: 431, reason: `The head of the request is over ${HEAD_OCTETS} bytes.` };
   }

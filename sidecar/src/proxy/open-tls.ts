@@ -26,7 +26,7 @@ const HTTP2 = {
   // CONTINUATION floods and rapid resets (CVE-2024-27316, CVE-2023-44487) end the connection.
   maxSessionInvalidFrames: 100,
   maxSessionRejectedStreams: 100,
-  maxHeaderListPairs: 1_000,
+  maxHeaderListPairs: 2_000,
   maxSendHeaderBlockLength: 262_144,
   maxSessionMemory: 32,
   streamResetBurst: 1_000,
