@@ -10,6 +10,7 @@ type Request = IncomingMessage | Http2ServerRequest;
 export interface Response {
   statusCode: number;
   setHeader(name: string, value: string): unknown;
+  addTrailers(trailers: Record<string, string>): unknown;
   write(chunk: string | Buffer): boolean;
   end(): unknown;
   end(chunk: string | Buffer): unknown;
