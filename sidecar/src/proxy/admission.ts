@@ -1,4 +1,4 @@
-import type { Injection, Policy, Rule } from '../policy/types.ts';
+import type { Decision, Injection, Policy, Rule } from '../policy/types.ts';
 import { authorityOf, defaultPort } from '../target/target-text.ts';
 import type { HttpTarget } from '../target/types.ts';
 import type { ProxyCore } from './core.ts';
@@ -35,6 +35,7 @@ export interface Admission {
 /**
  * The last questions before a request is sent: what the rules inject, what they limit, and whether its framing fits
  * its purpose. Takes one request from each limit, which is to be released when the request ends.
+ * @param addresses those that may be dialled; none where a corporate proxy resolves
  */
 export function admit(
   core: ProxyCore,
@@ -42,11 +43,14 @@ export function admit(
   facts: RequestFacts,
   target: HttpTarget,
   { decision, word }: Passed,
+  addresses: readonly string[],
 ): Admission | Denial {
   const { rule } = decision;
   const limited = decision.allows.some(({ spec }) => spec.limits !== undefined) ? decision.allows : NO_RULES;
   const injections =
-    word === 'allow' && target.scheme === 'https' ? policy.injections(target, decision) : NO_INJECTIONS;
+    word === 'allow' && target.scheme === 'https'
+      ? injectionsAt(policy, target, decision, addresses)
+      : NO_INJECTIONS;
   if (injections.length > 0 && target.method === 'TRACE') {
     const reason = 'TRACE would echo a header that the policy injects. Use another method.';
     return { status: 403, reason, rule };
@@ -57,6 +61,12 @@ export function admit(
     return { status: 417, reason, rule: null };
   }
   if (target.upgrade !== null) {
+    if (target.upgrade === 'h2c') {
+      // The rules refuse it as well, but not in mode `audit`.
+      const reason =
+        'An upgrade to h2c never passes: its requests could not be judged. Use HTTP/1.1, or TLS.';
+      return { status: 403, reason, rule: null };
+    }
     if (forwarded.hasBody) {
       const reason = 'A request that asks for an upgrade came with a body. Send it without.';
       return { status: 400, reason, rule: null };
@@ -79,6 +89,24 @@ export function admit(
     requestLimit,
     responseLimit: bodyLimit(limited, 'responseBody'),
   };
+}
+
+/**
+ * The headers of the rules that hold for every address that may be dialled: a secret goes nowhere its own rule would
+ * not.
+ */
+function injectionsAt(
+  policy: Policy,
+  target: HttpTarget,
+  decision: Decision,
+  addresses: readonly string[],
+): readonly Injection[] {
+  if (policy.injections(target, decision).length === 0) return NO_INJECTIONS;
+  const allows = decision.allows.filter((rule) => {
+    const alone = { allowed: true, rule, reason: '', allows: [rule] };
+    return addresses.every((address) => policy.judgeAddress(target, alone, address).allowed);
+  });
+  return policy.injections(target, { ...decision, allows });
 }
 
 /** What the upstream is told: the target's own host, whatever spelling the client had for it. */

@@ -8,6 +8,7 @@ import type { ClientConnections } from './client-connection.ts';
 import type { Live, ProxyCore } from './core.ts';
 import { type Denial, denialOf, ownAnswer, ownAnswerBytes } from './denial.ts';
 import { type FirstBytes, readFirstBytes } from './first-bytes.ts';
+import { endWith } from './last-words.ts';
 import { passTunnel } from './pass-tunnel.ts';
 
 /** Where a connection goes on once its bytes are to be read as requests. */
@@ -184,7 +185,7 @@ function goOn(
       passTunnel(core, socket, tls, {
         first: first.bytes,
         established: null,
-        refused: () => socket.end(ALERT_DENIED),
+        refused: () => endWith(socket, ALERT_DENIED),
       });
       return;
     }
@@ -225,8 +226,7 @@ function refuse(connection: Connecting, target: Target | null, denial: Denial): 
 
 function refuseAnswer(connection: Connecting, denial: Denial, id: string): number {
   const answer = ownAnswer(denial, id, connection.json);
-  connection.socket.end(ownAnswerBytes(answer));
-  connection.socket.resume();
+  endWith(connection.socket, ownAnswerBytes(answer));
   return answer.body.length;
 }
 
@@ -241,10 +241,7 @@ function drop(
   const { core, socket } = connection;
   const entry = record(core, target, reason, claimed, null);
   if (alert === null || socket.destroyed) socket.destroy();
-  else {
-    socket.end(alert);
-    socket.resume();
-  }
+  else endWith(socket, alert);
   entry.end({ status: null, bytesIn: 0, bytesOut: 0, error: null });
 }
 

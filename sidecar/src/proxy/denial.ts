@@ -12,6 +12,8 @@ export interface Denial {
   readonly retryAfter?: number;
   /** Every name the client claimed, where names disagreed. */
   readonly claimed?: readonly string[];
+  /** The address that was judged and refused. */
+  readonly address?: string;
 }
 
 export function denialOf(refusal: Refusal): Denial {

@@ -50,6 +50,8 @@ export class Exchange implements ResponseSink, Live {
   #entry: AuditEntry | null = null;
   #upstream: UpstreamExchange | null = null;
   #body: MeteredBody | null = null;
+  /** Those that may be dialled. */
+  #addresses: readonly string[] = [];
   #address: string | null = null;
   #status: number | null = null;
   #bytesOut = 0;
@@ -119,14 +121,15 @@ export class Exchange implements ResponseSink, Live {
   }
 
   #send(target: HttpTarget, passed: Passed, reachable: Reachable): void {
-    const admission = admit(this.#core, this.#policy, this.#request, target, passed);
+    const admission = admit(this.#core, this.#policy, this.#request, target, passed, reachable.addresses);
     if (isDenial(admission)) {
       this.#deny(admission);
       return;
     }
     this.#limited = admission.limited;
+    this.#addresses = reachable.addresses;
     this.#responseLimit = admission.responseLimit;
-    this.#open(reachable.word, target, reachable.rule, reachable.reason, []);
+    this.#open(reachable.word, target, reachable);
     this.#dispatch(target, admission, reachable.addresses);
   }
 
@@ -225,7 +228,13 @@ export class Exchange implements ResponseSink, Live {
     this.#core.live.delete(this);
     const client = this.#answer.upgrade(statusText, rawHeaders);
     const release = () => this.#core.limits.release(this.#limited);
-    const tunnel = new Tunnel(this.#core, client, { target: parsed.value, entry, status: 101, release });
+    const tunnel = new Tunnel(this.#core, client, {
+      target: parsed.value,
+      entry,
+      addresses: this.#addresses,
+      status: 101,
+      release,
+    });
     tunnel.addressed(this.#address);
     tunnel.join(socket, head);
   }
@@ -243,7 +252,9 @@ export class Exchange implements ResponseSink, Live {
   refusedBy(policy: Policy): boolean {
     const { parsed } = this.#request;
     // Before its verdict it is judged by the policy in force anyway.
-    return this.#entry !== null && parsed.ok && refusedNow(policy, parsed.value, this.#address);
+    return (
+      this.#entry !== null && parsed.ok && refusedNow(policy, parsed.value, this.#addresses, this.#address)
+    );
   }
 
   close(cause: string): void {
@@ -275,14 +286,14 @@ export class Exchange implements ResponseSink, Live {
 
   #failLookup(target: HttpTarget, passed: Passed, denial: Denial): void {
     this.#core.options.metrics.upstreamError('resolve');
-    this.#open(passed.word, target, passed.decision.rule, passed.decision.reason, []);
+    this.#open(passed.word, target, passed.decision);
     this.#answerSelf(denial, 'upstream-resolve');
   }
 
   #deny(denial: Denial): void {
     const { parsed } = this.#request;
     const target = parsed.ok ? parsed.value : null;
-    this.#open('deny', target, denial.rule, denial.reason, denial.claimed ?? []);
+    this.#open('deny', target, denial);
     this.#answerSelf(denial, null);
   }
 
@@ -296,16 +307,21 @@ export class Exchange implements ResponseSink, Live {
   #open(
     verdict: 'allow' | 'deny' | 'would-deny',
     target: HttpTarget | null,
-    rule: Rule | null,
-    reason: string,
-    claimed: readonly string[],
+    {
+      rule,
+      reason,
+      claimed = [],
+      address = null,
+    }: Omit<Denial, 'status' | 'address'> & {
+      readonly address?: string | null;
+    },
   ): void {
     const protocol = target?.scheme ?? this.#request.scheme;
     const method = target?.method ?? this.#request.method;
     this.#core.options.metrics.decision(verdict, protocol, method, rule);
     const url = target === null ? null : urlOf(target);
     const { host = null, port = null } = target ?? {};
-    const record = { protocol, method, url, host, port, address: null, claimed, verdict, rule, reason };
+    const record = { protocol, method, url, host, port, address, claimed, verdict, rule, reason };
     this.#entry = this.#core.options.audit.open(record);
   }
 

@@ -71,7 +71,7 @@ async function establish(
   const limited = passed.decision.allows;
   const tooMany = core.limits.take(limited);
   if (tooMany !== null) return deny(core, target, { status: 429, ...tooMany }, start);
-  const entry = open(core, target, word, rule, reason);
+  const entry = open(core, target, word, rule, reason, null);
   await connect(core, client, target, start, {
     addresses,
     entry,
@@ -92,9 +92,9 @@ async function connect(
   start: TunnelStart,
   judged: Judged,
 ): Promise<void> {
-  const { entry, release } = judged;
+  const { entry, release, addresses } = judged;
   const { host, port } = target;
-  const tunnel = new Tunnel(core, client, { target, entry, status: 200, release });
+  const tunnel = new Tunnel(core, client, { target, entry, addresses, status: 200, release });
   const greet = () => {
     if (start.established !== null) client.write(start.established);
   };
@@ -112,7 +112,7 @@ async function connect(
   const onClose = () => cancel.abort();
   client.once('close', onClose);
   try {
-    const route = { scheme: 'tcp' as const, host, port, addresses: judged.addresses };
+    const route = { scheme: 'tcp' as const, host, port, addresses };
     const { socket, address } = await core.options.upstream.connect(route, cancel.signal, reader);
     tunnel.addressed(address);
     if (!greeted) greet();
@@ -135,6 +135,7 @@ function open(
   verdict: 'allow' | 'deny' | 'would-deny',
   rule: Rule | null,
   reason: string,
+  address: string | null,
 ): AuditEntry {
   core.options.metrics.decision(verdict, target.protocol, null, rule);
   return core.options.audit.open({
@@ -143,7 +144,7 @@ function open(
     url: urlOf(target),
     host: target.host,
     port: target.port,
-    address: null,
+    address,
     claimed: [],
     verdict,
     rule,
@@ -152,7 +153,7 @@ function open(
 }
 
 function deny(core: ProxyCore, target: TunnelTarget, denial: Denial, start: TunnelStart): void {
-  const entry = open(core, target, 'deny', denial.rule, denial.reason);
+  const entry = open(core, target, 'deny', denial.rule, denial.reason, denial.address ?? null);
   start.refused(denial, entry.id);
   entry.end({
     status: start.established === null ? null : denial.status,
@@ -171,7 +172,7 @@ function failLookup(
 ): void {
   core.options.metrics.upstreamError('resolve');
   const { rule, reason } = passed.decision;
-  const entry = open(core, target, passed.word, rule, reason);
+  const entry = open(core, target, passed.word, rule, reason, null);
   start.refused(denial, entry.id);
   const status = start.established === null ? null : denial.status;
   entry.end({ status, bytesIn: 0, bytesOut: 0, error: 'upstream-resolve' });

@@ -10,6 +10,8 @@ import { refusedNow } from './verdict.ts';
 export interface TunnelPurpose {
   readonly target: Target;
   readonly entry: AuditEntry;
+  /** Those that may be dialled, or are; none where a corporate proxy resolves. */
+  readonly addresses: readonly string[];
   /** For the record: 101 for an upgrade, 200 for a CONNECT. */
   readonly status: number;
   /** Gives back what the rules' limits count. */
@@ -91,13 +93,13 @@ export class Tunnel implements Live {
   }
 
   refusedBy(policy: Policy): boolean {
-    const { target } = this.#purpose;
+    const { target, addresses } = this.#purpose;
     if (target.kind === 'tunnel') {
       const treatment = policy.treat(target);
       // What is to be opened from now on may not go on unopened.
       if (treatment.kind === 'sniff' && (target.protocol === 'tcp' || treatment.tls === 'open')) return true;
     }
-    return refusedNow(policy, target, this.#address);
+    return refusedNow(policy, target, addresses, this.#address);
   }
 
   close(cause: string): void {

@@ -53,7 +53,7 @@ export function judgeAddresses(
   let refused: Denial | null = null;
   for (const address of addresses) {
     if (core.isOwn(address, target.port)) {
-      refused ??= { status: 403, reason: 'This is an address of boundary itself.', rule: null };
+      refused ??= { status: 403, reason: 'This is an address of boundary itself.', rule: null, address };
       continue;
     }
     const judged = policy.judgeAddress(target, decision, address);
@@ -61,7 +61,7 @@ export function judgeAddresses(
       if (allowed.length === 0 && judged.rule !== null) ({ rule, reason } = judged);
       allowed.push(address);
     } else {
-      refused ??= { status: 403, reason: judged.reason, rule: judged.rule };
+      refused ??= { status: 403, reason: judged.reason, rule: judged.rule, address };
       if (policy.mode === 'audit' && isOrdinary(address)) relaxed.push(address);
     }
   }
@@ -93,15 +93,25 @@ export function lookupDenial(target: Target, error: unknown): Denial {
   return { status: kind === 'timeout' ? 504 : 502, reason: `${target.host}: ${found}`, rule: null };
 }
 
-/** Whether a target that was let through would be refused by `policy` now. */
-export function refusedNow(policy: Policy, target: Target, address: string | null): boolean {
+/**
+ * Whether a target that was let through would be refused by `policy` now.
+ * @param addresses those that may be dialled; none where a corporate proxy resolves
+ * @param dialled the one of them that is connected, null before; or a corporate proxy's own, which nobody judges
+ */
+export function refusedNow(
+  policy: Policy,
+  target: Target,
+  addresses: readonly string[],
+  dialled: string | null,
+): boolean {
   const decision = policy.decide(target);
   const relaxed = policy.mode === 'audit';
   if (!decision.allowed && !relaxed) return true;
-  if (address === null) return false;
   const judged = decision.allowed ? decision : { ...decision, allows: [] };
-  if (policy.judgeAddress(target, judged, address).allowed) return false;
-  return !(relaxed && isOrdinary(address));
+  const reached = dialled !== null && addresses.includes(dialled) ? [dialled] : addresses;
+  return reached.some(
+    (address) => !policy.judgeAddress(target, judged, address).allowed && !(relaxed && isOrdinary(address)),
+  );
 }
 
 /** Whether an address belongs to no special class, so that only rules speak of it. */
