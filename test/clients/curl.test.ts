@@ -197,3 +197,27 @@ test('an address that the rule does not open is refused for an allowed name', as
   assert.equal(site.connections(), 0);
   auditLine(result, { verdict: 'deny', status: 403 });
 });
+
+for (const [what, status, ...flags] of [
+  ['a GET', '403'],
+  ['a body that comes with the head', '403', '-d', 'abc'],
+  ['a body that waits for 100', '400', '-H', 'Expect: 100-continue', '-d', 'abc'],
+] as const) {
+  test(`curl --http2 asks a plain upstream for h2c, with ${what}: refused, never sent`, async () => {
+    await using site = await startSite({ tls: false });
+    const result = await behindBoundary(
+      { policy: allowing(site.rule) },
+      'curl',
+      '-sS',
+      '--http2',
+      '-w',
+      '%{response_code}',
+      ...flags,
+      `${site.origin}/`,
+    );
+    assert.equal(result.code, 0, told(result));
+    assert.match(result.stdout, new RegExp(`boundary.*${status}$`, 's'));
+    assert.equal(site.connections(), 0);
+    auditLine(result, { verdict: 'deny', status: Number(status) });
+  });
+}

@@ -34,7 +34,7 @@ export function createHttp1Server(core: ProxyCore, connections: ClientConnection
   server.maxHeadersCount = 0;
   // A client that has sent its request and closed its side still gets the answer.
   Object.assign(server, { httpAllowHalfOpen: true });
-  const run = (request: IncomingMessage, response: ServerResponse) => {
+  const run = (request: IncomingMessage, response: ServerResponse, refused?: Parsed<HttpTarget>) => {
     const connection = connections.of(request.socket);
     const { endpoint, scheme, serverName } = connection;
     const { method = '', rawHeaders, url = '' } = request;
@@ -43,7 +43,7 @@ export function createHttp1Server(core: ProxyCore, connections: ClientConnection
         ? tooManyFields(rawHeaders.length / 2)
         : httpTarget({ scheme, method, requestTarget: url, rawHeaders, endpoint, serverName });
     const incoming = {
-      parsed,
+      parsed: refused ?? parsed,
       method,
       scheme,
       rawHeaders,
@@ -54,11 +54,14 @@ export function createHttp1Server(core: ProxyCore, connections: ClientConnection
     };
     new Exchange(core, incoming, new Http1Answer(request, response, connection)).start();
   };
-  server.on('request', run);
-  server.on('checkContinue', run);
-  server.on('checkExpectation', run);
-  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+  const runWhole = (request: IncomingMessage, response: ServerResponse) => run(request, response);
+  server.on('request', runWhole);
+  server.on('checkContinue', runWhole);
+  server.on('checkExpectation', runWhole);
+  server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+    const { socket } = request;
     socket.on('error', () => socket.destroy());
+    stream.on('error', () => socket.destroy());
     if (refusedBehindAnswer(core, connections, socket)) return;
     if (head.length > 0) socket.unshift(head);
     const response = new ServerResponse(request);
@@ -68,7 +71,8 @@ export function createHttp1Server(core: ProxyCore, connections: ClientConnection
       response.detachSocket(request.socket);
       request.socket.destroySoon();
     });
-    run(request, response);
+    // Node hands over a stream of its own, not the socket, where a body is still to come.
+    run(request, response, stream === socket ? undefined : upgradeWithBody());
   });
   server.on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
     answerUnreadable(core, connections, error, socket);
@@ -119,6 +123,12 @@ function recordRefused(core: ProxyCore, connections: ClientConnections, socket: 
 function tooManyFields(found: number): Parsed<HttpTarget> {
   const reason = `The request has ${found} header fields. At most ${FIELDS} are taken.`;
   return { ok: false, refusal: { status: 431, reason, claimed: [] } };
+}
+
+function upgradeWithBody(): Parsed<HttpTarget> {
+  const reason =
+    'The request asks for an upgrade and has a body, so that nobody can say where the new protocol begins. Ask without a body.';
+  return { ok: false, refusal: { status: 400, reason, claimed: [] } };
 }
 
 /** Answers and records what the parser could not take. Nothing of it is passed on. */
