@@ -1,7 +1,5 @@
 import type { Duplex, Readable } from 'node:stream';
-import type { AuditEntry } from '../audit/types.ts';
 import type { Policy, Rule } from '../policy/types.ts';
-import { urlOf } from '../target/target-text.ts';
 import type { HttpTarget, Parsed } from '../target/types.ts';
 import { type Admission, admit, NO_INJECTIONS, NO_RULES, type RequestFacts } from './admission.ts';
 import type { Answer } from './answer.ts';
@@ -9,6 +7,7 @@ import type { Live, ProxyCore } from './core.ts';
 import { type Denial, denialOf, ownAnswer } from './denial.ts';
 import { announcedLength, forwardRequest, forwardTrailers } from './forwarded-headers.ts';
 import { BodyTooLarge, MeteredBody } from './metered-body.ts';
+import { RequestRecord } from './request-record.ts';
 import { Tunnel } from './tunnel.ts';
 import type { ResponseSink, UpstreamError, UpstreamExchange } from './upstream-types.ts';
 import {
@@ -40,21 +39,19 @@ export interface IncomingRequest extends RequestFacts {
  */
 export class Exchange implements ResponseSink, Live {
   readonly kind = 'work';
+  slot = -1;
   readonly #core: ProxyCore;
   readonly #request: IncomingRequest;
   readonly #answer: Answer;
-  readonly #startedAt = performance.now();
+  readonly #record: RequestRecord;
   #policy: Policy;
   #limited: readonly Rule[] = NO_RULES;
   #responseLimit = Number.POSITIVE_INFINITY;
-  #entry: AuditEntry | null = null;
   #upstream: UpstreamExchange | null = null;
   #body: MeteredBody | null = null;
   /** Those that may be dialled. */
   #addresses: readonly string[] = [];
   #address: string | null = null;
-  #status: number | null = null;
-  #bytesOut = 0;
   #done = false;
 
   constructor(core: ProxyCore, request: IncomingRequest, answer: Answer) {
@@ -62,6 +59,7 @@ export class Exchange implements ResponseSink, Live {
     this.#request = request;
     this.#answer = answer;
     this.#policy = core.options.policy();
+    this.#record = new RequestRecord(core.options);
   }
 
   /** Runs the request. Never throws: a fault of ours is a denial with a record. */
@@ -129,7 +127,7 @@ export class Exchange implements ResponseSink, Live {
     this.#limited = admission.limited;
     this.#addresses = reachable.addresses;
     this.#responseLimit = admission.responseLimit;
-    this.#open(reachable.word, target, reachable);
+    this.#record.open(reachable.word, target, this.#request, reachable);
     this.#dispatch(target, admission, reachable.addresses);
   }
 
@@ -157,7 +155,7 @@ export class Exchange implements ResponseSink, Live {
 
   onConnected(address: string): void {
     this.#address = address;
-    this.#entry?.address(address);
+    this.#record.entry?.address(address);
   }
 
   onInformational(status: number, rawHeaders: readonly string[]): void {
@@ -177,10 +175,10 @@ export class Exchange implements ResponseSink, Live {
       this.#fail(502, reason, 'response-too-large');
       return;
     }
-    this.#core.options.metrics.firstByteTime((performance.now() - this.#startedAt) / 1000);
+    this.#record.firstByte();
     try {
       this.#answer.head(status, statusText, rawHeaders);
-      this.#status = status;
+      this.#record.status = status;
     } catch (error) {
       this.#upstream?.abort();
       this.#fail(502, `The upstream's answer cannot be sent on: ${messageOf(error)}`, 'upstream-protocol');
@@ -189,8 +187,8 @@ export class Exchange implements ResponseSink, Live {
 
   onData(chunk: Buffer): boolean {
     if (this.#done) return true;
-    this.#bytesOut += chunk.length;
-    if (this.#bytesOut <= this.#responseLimit) return this.#answer.data(chunk);
+    this.#record.bytesOut += chunk.length;
+    if (this.#record.bytesOut <= this.#responseLimit) return this.#answer.data(chunk);
     this.#upstream?.abort();
     this.#cut('response-too-large');
     return true;
@@ -217,7 +215,7 @@ export class Exchange implements ResponseSink, Live {
 
   onUpgrade(statusText: string, rawHeaders: readonly string[], socket: Duplex, head: Buffer): void {
     const { parsed } = this.#request;
-    const entry = this.#entry;
+    const { entry } = this.#record;
     if (this.#done || entry === null || !parsed.ok || parsed.value.upgrade === null) {
       socket.destroy();
       if (!this.#done) this.#fail(502, 'The upstream upgraded an ordinary request.', 'upstream-protocol');
@@ -253,7 +251,9 @@ export class Exchange implements ResponseSink, Live {
     const { parsed } = this.#request;
     // Before its verdict it is judged by the policy in force anyway.
     return (
-      this.#entry !== null && parsed.ok && refusedNow(policy, parsed.value, this.#addresses, this.#address)
+      this.#record.entry !== null &&
+      parsed.ok &&
+      refusedNow(policy, parsed.value, this.#addresses, this.#address)
     );
   }
 
@@ -272,9 +272,9 @@ export class Exchange implements ResponseSink, Live {
   #answerSelf(denial: Denial, cause: string | null): void {
     const { rawHeaders, http2 } = this.#request;
     const { acceptsJson } = forwardRequest(rawHeaders, '', NO_INJECTIONS, http2);
-    const answer = ownAnswer(denial, this.#entry?.id ?? '', acceptsJson);
-    this.#status = denial.status;
-    this.#bytesOut = answer.body.length;
+    const answer = ownAnswer(denial, this.#record.entry?.id ?? '', acceptsJson);
+    this.#record.status = denial.status;
+    this.#record.bytesOut = answer.body.length;
     this.#answer.own(answer);
     this.#finish(cause);
   }
@@ -286,43 +286,22 @@ export class Exchange implements ResponseSink, Live {
 
   #failLookup(target: HttpTarget, passed: Passed, denial: Denial): void {
     this.#core.options.metrics.upstreamError('resolve');
-    this.#open(passed.word, target, passed.decision);
+    this.#record.open(passed.word, target, this.#request, passed.decision);
     this.#answerSelf(denial, 'upstream-resolve');
   }
 
   #deny(denial: Denial): void {
     const { parsed } = this.#request;
     const target = parsed.ok ? parsed.value : null;
-    this.#open('deny', target, denial);
+    this.#record.open('deny', target, this.#request, denial);
     this.#answerSelf(denial, null);
   }
 
   #fault(error: unknown): void {
     this.#upstream?.abort();
     const reason = `boundary failed on this request (${messageOf(error)}). Please report it.`;
-    if (this.#entry === null) this.#deny({ status: 500, reason, rule: null });
+    if (this.#record.entry === null) this.#deny({ status: 500, reason, rule: null });
     else this.#fail(500, reason, 'internal');
-  }
-
-  #open(
-    verdict: 'allow' | 'deny' | 'would-deny',
-    target: HttpTarget | null,
-    {
-      rule,
-      reason,
-      claimed = [],
-      address = null,
-    }: Omit<Denial, 'status' | 'address'> & {
-      readonly address?: string | null;
-    },
-  ): void {
-    const protocol = target?.scheme ?? this.#request.scheme;
-    const method = target?.method ?? this.#request.method;
-    this.#core.options.metrics.decision(verdict, protocol, method, rule);
-    const url = target === null ? null : urlOf(target);
-    const { host = null, port = null } = target ?? {};
-    const record = { protocol, method, url, host, port, address, claimed, verdict, rule, reason };
-    this.#entry = this.#core.options.audit.open(record);
   }
 
   #finish(error: string | null): void {
@@ -330,12 +309,7 @@ export class Exchange implements ResponseSink, Live {
     this.#done = true;
     this.#core.live.delete(this);
     this.#core.limits.release(this.#limited);
-    const { metrics } = this.#core.options;
-    const bytesIn = this.#body?.bytes ?? 0;
-    if (bytesIn > 0) metrics.bytes('in', bytesIn);
-    if (this.#bytesOut > 0) metrics.bytes('out', this.#bytesOut);
-    metrics.totalTime((performance.now() - this.#startedAt) / 1000);
-    this.#entry?.end({ status: this.#status, bytesIn, bytesOut: this.#bytesOut, error });
+    this.#record.end(this.#body?.bytes ?? 0, error);
   }
 }
 
