@@ -48,6 +48,23 @@ test('what is passed unread, and the deny rules that are blind there', () => {
   ]);
 });
 
+test('addresses that are passed unread', () => {
+  const { blind } = describePolicy(
+    policyOf({
+      allow: [
+        { cidrs: ['10.20.0.0/16', '2001:db8::/32'], ...tcp22 },
+        { cidrs: ['8.8.8.8/32'], inspect: 'never' },
+        { cidrs: ['9.9.9.9/32'] },
+      ],
+    }),
+  );
+  assert.deepEqual(blind, [
+    '10.20.0.0/16:22 is passed unread: methods, paths and bodies are not seen.',
+    '[2001:db8::/32]:22 is passed unread: methods, paths and bodies are not seen.',
+    '8.8.8.8/32:443 is passed unread: methods, paths and bodies are not seen.',
+  ]);
+});
+
 const special: readonly (readonly [string, RuleLists, readonly RegExp[]])[] = [
   ['nothing', { allow: [{ domains: ['a.b'] }, { cidrs: ['8.8.8.8/32', '0.0.0.0/0'] }] }, []],
   ['private', { allow: [{ domains: ['a.b'], private: true }] }, [/names may resolve into private/]],

@@ -1,3 +1,4 @@
+import type { HostKind } from '../target/types.ts';
 import { knownCidr } from './address.ts';
 import { classOf, opensByCidr } from './address-class.ts';
 import { compileRule } from './compiled-rule.ts';
@@ -60,13 +61,13 @@ function ruleLine(rule: Rule): string {
 function blindLines(policy: Policy, allows: readonly Rule[]): string[] {
   const passed = new Set<string>();
   for (const rule of allows) {
-    const { hosts, ports } = compileRule(rule, false);
-    for (const pattern of hosts ?? []) {
+    const { ports } = compileRule(rule, false);
+    for (const { name, host, hostKind } of placesOf(rule)) {
       for (const port of new Set((ports ?? [{ from: 443, to: 443 }]).map(({ from }) => from))) {
-        const seen = policy.treat({ host: exampleName(pattern), hostKind: 'name', port });
+        const seen = policy.treat({ host, hostKind, port });
         // Port 80 carries plain HTTP, which is always seen.
         if (seen.kind === 'tcp' || (seen.kind === 'sniff' && seen.tls === 'pass' && port !== 80)) {
-          passed.add(`${pattern}:${port}`);
+          passed.add(`${name}:${port}`);
         }
       }
     }
@@ -82,6 +83,19 @@ function blindLines(policy: Policy, allows: readonly Rule[]): string[] {
       ({ label }) => `${label}: this deny rule looks at requests and is blind at ${unseen.join(', ')}.`,
     ),
   ];
+}
+
+/** Whom an allow rule is about, each with a host that stands for it. */
+function placesOf(
+  rule: Rule,
+): { readonly name: string; readonly host: string; readonly hostKind: HostKind }[] {
+  const { hosts } = compileRule(rule, false);
+  if (hosts !== null) return hosts.map((name) => ({ name, host: exampleName(name), hostKind: 'name' }));
+  return (rule.spec.cidrs ?? []).map((cidr) => {
+    const [host = ''] = cidr.split('/');
+    const isIpv6 = host.includes(':');
+    return { name: isIpv6 ? `[${cidr}]` : cidr, host, hostKind: isIpv6 ? 'ipv6' : 'ipv4' };
+  });
 }
 
 function specialLines(policy: Policy, rule: Rule): string[] {
