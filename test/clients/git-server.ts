@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import type { Handler } from '../harness/upstream.ts';
 
 /** Makes the bare repository `dir/OWNER/NAME.git` with one commit that holds README.md, open to pushes. */
 export function makeRepository(dir: string, owner: string, name: string): string {
@@ -28,7 +28,7 @@ export function makeRepository(dir: string, owner: string, name: string): string
  * Serves the repositories under `dir` by git's own CGI, `git http-backend` (git-http-backend(1)).
  * The answer's head is CGI: `Status:` and headers until an empty line (RFC 3875, section 6).
  */
-export function gitHandler(dir: string): (request: IncomingMessage, response: ServerResponse) => void {
+export function gitHandler(dir: string): Handler {
   return (request, response) => {
     const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
     const backend = spawn('git', ['http-backend'], {

@@ -1,13 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import type { Handler, Response } from '../harness/upstream.ts';
 
-type Handler = (request: IncomingMessage, response: ServerResponse) => void;
-
-function send(response: ServerResponse, type: string, body: string | Buffer): void {
-  response.writeHead(200, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
+function send(response: Response, type: string, body: string | Buffer): void {
+  response.setHeader('content-type', type);
+  response.setHeader('content-length', String(Buffer.byteLength(body)));
   response.end(body);
 }
 
@@ -42,7 +41,8 @@ export function npmRegistry(dir: string, origin: () => string): Handler {
     } else if (request.url === '/left-behind/-/left-behind-1.0.0.tgz') {
       send(response, 'application/octet-stream', bytes);
     } else {
-      response.writeHead(404).end();
+      response.statusCode = 404;
+      response.end();
     }
   };
 }
@@ -75,7 +75,8 @@ export function pipIndex(dir: string): Handler {
     } else if (request.url === `/files/${name}`) {
       send(response, 'application/octet-stream', bytes);
     } else {
-      response.writeHead(404).end();
+      response.statusCode = 404;
+      response.end();
     }
   };
 }

@@ -1,8 +1,9 @@
 import type { Duplex } from 'node:stream';
 import type { Endpoint } from '../target/types.ts';
+import { SlotSet, type Slotted } from './slot-set.ts';
 
 /** Told when the client closes its side of the connection. */
-export interface EndListener {
+export interface EndListener extends Slotted {
   clientEnded(): void;
 }
 
@@ -14,7 +15,7 @@ export interface ClientConnection {
   /** Of the ClientHello that was opened here. */
   readonly serverName: string | null;
   /** The answers that are under way on it. */
-  readonly answers: Set<EndListener>;
+  readonly answers: SlotSet<EndListener>;
   /** Set by an answer that ends the connection: what the parser meets behind it concerns nobody. */
   closing: boolean;
 }
@@ -25,7 +26,7 @@ export class ClientConnections {
 
   /** Notes a connection before requests are read from it. */
   note(socket: Duplex, of: Omit<ClientConnection, 'answers' | 'closing'>): void {
-    const connection = { ...of, answers: new Set<EndListener>(), closing: false };
+    const connection = { ...of, answers: new SlotSet<EndListener>(), closing: false };
     this.#known.set(socket, connection);
     socket.on('end', () => {
       for (const answer of connection.answers) answer.clientEnded();

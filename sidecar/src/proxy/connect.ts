@@ -99,6 +99,7 @@ function begin(connection: Connecting, endpoint: Endpoint): void {
 /** A tunnel that was let in and has not said yet what it is for. */
 class Pending implements Live {
   readonly kind = 'pending';
+  slot = -1;
   readonly #socket: Duplex;
   readonly #endpoint: Endpoint;
 

@@ -10,6 +10,7 @@ import { serveHttp2 } from './http2-requests.ts';
 import { openTls, watchOpened } from './open-tls.ts';
 import { reachesOwn } from './own-listeners.ts';
 import { createRuleLimits } from './rule-limits.ts';
+import { SlotSet } from './slot-set.ts';
 import type { ListenAddress, ProxyOptions, RunningProxy } from './types.ts';
 
 const HEAD_MS = 30_000;
@@ -26,7 +27,7 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
   const core: ProxyCore = {
     options,
     limits: createRuleLimits(),
-    live: new Set<Live>(),
+    live: new SlotSet<Live>(),
     headTimeout: options.timeouts?.head ?? HEAD_MS,
     isOwn: (dialled, port) =>
       reachesOwn([address], dialled, port) || reachesOwn(options.ownListeners(), dialled, port),

@@ -20,6 +20,7 @@ export class Http1Answer implements Answer, EndListener {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #connection: ClientConnection;
+  slot = -1;
   #bodyBegun = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, connection: ClientConnection) {

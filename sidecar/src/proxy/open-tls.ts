@@ -36,6 +36,7 @@ const HTTP2 = {
 /** An opened connection; the requests inside are judged one by one, it only has to be closed with its endpoint. */
 class Opened implements Live {
   readonly kind = 'opened';
+  slot = -1;
   readonly #socket: Duplex;
   readonly #endpoint: Endpoint;
 

@@ -24,6 +24,7 @@ export interface TunnelPurpose {
  */
 export class Tunnel implements Live {
   readonly kind = 'work';
+  slot = -1;
   readonly #core: ProxyCore;
   readonly #client: Duplex;
   readonly #purpose: TunnelPurpose;
