@@ -17,6 +17,8 @@ const HEAD_MS = 30_000;
 const IDLE_MS = 120_000;
 const MAX_CONNECTIONS = 8_192;
 const DRAIN_CHECK_MS = 20;
+/** For the last bytes of answers, once all are given. */
+const LEAVE_MS = 500;
 
 /**
  * Starts the explicit proxy: absolute-form HTTP and CONNECT on one port.
@@ -100,9 +102,15 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
         server.closeIdleConnections();
         await new Promise((resolve) => setTimeout(resolve, DRAIN_CHECK_MS));
       }
-      for (const live of core.live) live.close('stopping');
-      // One turn for what was just answered to leave.
-      await new Promise((resolve) => setTimeout(resolve, DRAIN_CHECK_MS));
+      for (const live of core.live) if (live.kind !== 'opened') live.close('stopping');
+      // What was just answered is still on its way: it leaves before the connection is closed.
+      server.closeIdleConnections();
+      for (const session of sessions) session.close();
+      const leftUntil = performance.now() + LEAVE_MS;
+      while (sockets.size > 0 && performance.now() < leftUntil) {
+        server.closeIdleConnections();
+        await new Promise((resolve) => setTimeout(resolve, DRAIN_CHECK_MS));
+      }
       for (const socket of sockets) socket.destroy();
       await closed;
     },
