@@ -13,6 +13,7 @@ writeFileSync(path('no-mode'), '#!/bin/sh\nexit 0\n', { mode: 0o644 });
 writeFileSync(path('no-shebang'), 'exit 9\n', { mode: 0o755 });
 writeFileSync(path('typo.yaml'), 'allow:\n  - domian: github.com\n');
 writeFileSync(path('files.yaml'), 'allow: [github.com]\nfiles: { read: [/usr] }\n');
+writeFileSync(path('recorded.yaml'), 'audit: { on_failure: deny }\nallow: [github.com]\n');
 writeFileSync(path('both.yaml'), 'files: { read: [/usr] }\ncommands: { deny: [ssh] }\n');
 
 /** What bin/boundary is given, and how it has to end. */
@@ -62,6 +63,13 @@ const cases: readonly { args: string[]; code: number; says?: RegExp; env?: NodeJ
     says: /uses `files`, which isolation proxy cannot enforce/,
   },
   { args: ['--config', path('both.yaml'), '--', 'true'], code: 125, says: /uses `files` and `commands`/ },
+  {
+    args: ['--config', path('recorded.yaml'), '--', 'true'],
+    code: 125,
+    says: /on_failure: deny.*--log-level warn .*or use --log-level info/,
+  },
+  { args: ['--config', path('recorded.yaml'), '--log-level', 'info', '--', 'true'], code: 0 },
+  { args: ['--config', path('recorded.yaml'), '--log-dir', path('logs'), '--', 'true'], code: 0 },
   {
     args: ['--isolation', 'namespace', '--', 'true'],
     code: 125,

@@ -108,6 +108,21 @@ describe('a sidecar', () => {
     assert.notEqual(second.proxyPort, first.proxyPort);
   });
 
+  test('SIGHUP takes up an authority that was renewed', async () => {
+    await using sidecar = await start(allowing());
+    const renewed = await runBoundary(['ca', 'renew', '--ca-dir', join(sidecar.directory, 'ca')]);
+    assert.equal(renewed.code, 0, renewed.stderr);
+    const fingerprint = renewed.stdout.trim();
+    assert.match(fingerprint, /^(?:[0-9A-F]{2}:){31}[0-9A-F]{2}$/);
+    const printed = await runBoundary(['ca', 'fingerprint', '--ca-dir', join(sidecar.directory, 'ca')]);
+    assert.equal(printed.stdout.split(' ')[0], fingerprint);
+    assert.equal((await curl(sidecar, '/')).code, 60, 'it signs with the old one, which the bundle lacks');
+    sidecar.process.kill('SIGHUP');
+    await sidecar.said(/certificate authority replaced/);
+    assert.equal(sidecar.stderr().includes(fingerprint), true);
+    assert.equal((await curl(sidecar, '/')).stdout, 'begun\n200');
+  });
+
   test('SIGTERM lets an open request end, takes no new one, and exits 0', async () => {
     await using sidecar = await start(allowing());
     const { result } = await openRequest(sidecar);

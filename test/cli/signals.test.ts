@@ -8,8 +8,8 @@ import { type RunningBoundary, startBoundary } from '../harness/boundary.ts';
 const listener = `
 for s in INT HUP QUIT USR1 USR2 WINCH; do trap "echo $s" $s; done
 trap 'echo TERM; kill $!; exit 7' TERM
-echo up
-while :; do sleep 60 & wait $!; done`;
+sleep 60 & echo up
+while :; do wait $!; done`;
 
 /** Lines of standard output as they come. */
 function linesOf(running: RunningBoundary): AsyncIterator<string> {
@@ -44,7 +44,7 @@ test('a command that a forwarded signal kills gives 128 + its number', async () 
 });
 
 test('a command that goes on after boundary was killed has no way out', async () => {
-  const script = `trap 'curl -sS https://example.org/ 2>&1; echo "curl $?"; exit' USR1; echo $$; while :; do sleep 60 & wait $!; done`;
+  const script = `trap 'curl -sS https://example.org/ 2>&1; echo "curl $?"; kill $!; exit' USR1; sleep 60 & echo $$; while :; do wait $!; done`;
   const running = startBoundary(['--allow', '*', '--', 'bash', '-c', script]);
   const lines = linesOf(running);
   const pid = Number((await lines.next()).value);

@@ -48,7 +48,7 @@ Examples:
     readCertificate(directory);
     writeOutput(join(directory, 'bundle.pem'));
   });
-  add('renew', 'replace it by a new one; restart the sidecar afterwards', (directory, options) => {
+  add('renew', 'replace it by a new one; send the sidecar SIGHUP afterwards', (directory, options) => {
     readCertificate(directory);
     renew(directory, options.upstreamCa);
   }).option('--upstream-ca <file>', 'also put the CA certificates of this PEM file into the bundle');
@@ -63,7 +63,7 @@ function renew(directory: string, upstreamCa: string | undefined): void {
     throw new CommandError(messageOf(error));
   }
   writeError(
-    'boundary: renewed; restart the sidecar, which signs with the old one until then, and have clients read bundle.pem again',
+    'boundary: renewed; send the sidecar SIGHUP (it signs with the old one until then), and have clients read bundle.pem again',
   );
 }
 

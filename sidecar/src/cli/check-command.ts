@@ -74,12 +74,13 @@ function jsonLines(policy: Policy, warnings: readonly PolicyFault[]): string[] {
   const remark = (kind: string, reason: string) =>
     JSON.stringify({ kind, verdict: 'allow', rule: null, reason });
   return [
-    ...policy.rules.map(({ effect, file, line, label }) =>
+    // The meaning ends with one line per rule. Rules of one preset share their label.
+    ...policy.rules.map(({ effect, file, line, label }, index) =>
       JSON.stringify({
         kind: 'rule',
         verdict: effect,
         rule: { file, line },
-        reason: meaning.find((text) => text.startsWith(`${label}: ${effect} `)) ?? label,
+        reason: meaning.at(index - policy.rules.length) ?? label,
       }),
     ),
     ...blind.map((text) => remark('blind', text)),

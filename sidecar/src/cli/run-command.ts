@@ -91,6 +91,7 @@ export async function runCommand(
 
   // The log goes to a file where it was asked to, and where the command has a terminal, which is then its own.
   const logDirectory = options.logDir ?? settings.logDir ?? (ownsTerminal() ? stateDirectory(env) : null);
+  if (logDirectory === null) refuseUnrecorded(policy, logLevel);
   const logFile = logDirectory === null ? null : auditFile(logDirectory);
   const trust = upstreamTrust(options.upstreamCa);
   // The key of this authority is never written anywhere.
@@ -147,6 +148,15 @@ function refuseUnenforceable(policy: Policy): void {
   if (policy.confines.length === 0) return;
   throw new CommandError(
     `the policy uses ${policy.confines.map((key) => `\`${key}\``).join(' and ')}, which isolation proxy cannot enforce (process isolation could, and this version has none); remove ${policy.confines.length === 1 ? 'that key' : 'these keys'}, or keep the command from those files and programs by other means`,
+    exitCodes.notStarted,
+  );
+}
+
+/** With `on_failure: deny` nothing is allowed without a record, and a standard error that leaves lines out is none. */
+export function refuseUnrecorded(policy: Policy, logLevel: LogLevel): void {
+  if (policy.onAuditFailure === 'continue' || logLevel === 'info' || logLevel === 'debug') return;
+  throw new CommandError(
+    `the policy says \`audit: { on_failure: deny }\`, and at --log-level ${logLevel} standard error does not record every request, so that all would be denied; write the audit log to a file, or use --log-level info`,
     exitCodes.notStarted,
   );
 }

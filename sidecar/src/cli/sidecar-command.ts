@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { isatty } from 'node:tty';
 import { type Command, Option } from 'commander';
 import { openAuthority } from '../certificates/authority-directory.ts';
+import { replaceableAuthority } from '../certificates/replaceable-authority.ts';
 import type { CertificateAuthority } from '../certificates/types.ts';
 import type { Policy } from '../policy/types.ts';
 import type { ListenAddress } from '../proxy/types.ts';
@@ -89,10 +90,12 @@ export async function sidecarCommand(options: SidecarOptions, env: NodeJS.Proces
   makeDirectory(caDirectory, 'the certificate authority (--ca-dir)');
   if (options.auditFile !== undefined) makeDirectory(dirname(options.auditFile), '--audit-file');
   const trust = upstreamTrust(options.upstreamCa);
+  const openDirectory = () => authorityIn(caDirectory, trust.corporate);
+  const { authority, replace } = replaceableAuthority(openDirectory());
   const engine = await startEngine({
     policy,
     warnings,
-    authority: authorityIn(caDirectory, trust.corporate),
+    authority,
     listen: options.listen,
     upstreamRoots: trust.roots,
     upstreamProxy: options.upstreamProxy ?? settings.upstreamProxy,
@@ -107,7 +110,10 @@ export async function sidecarCommand(options: SidecarOptions, env: NodeJS.Proces
     },
   });
   const reload = keepPolicyFresh(engine, reading.path, request);
-  const onHangUp = () => reload.now();
+  const onHangUp = () => {
+    reload.now();
+    renewedAuthority(authority, openDirectory, replace);
+  };
   process.on('SIGHUP', onHangUp);
   writeError(
     `boundary: ready; proxy on ${authorityOf(engine.address)}, control on ${engine.controlAddress}, trust bundle ${join(caDirectory, 'bundle.pem')}`,
@@ -132,6 +138,22 @@ function authorityIn(directory: string, corporate: readonly string[]): Certifica
     return openAuthority(directory, { extraRoots: corporate });
   } catch (error) {
     throw new CommandError(messageOf(error));
+  }
+}
+
+/** Takes up what `boundary ca renew` left in the directory. What cannot be read leaves the old one in force. */
+function renewedAuthority(
+  inForce: CertificateAuthority,
+  open: () => CertificateAuthority,
+  replace: (next: CertificateAuthority) => void,
+): void {
+  try {
+    const next = open();
+    if (next.fingerprint === inForce.fingerprint) return;
+    replace(next);
+    writeError(`boundary: certificate authority replaced; its fingerprint is ${next.fingerprint}`);
+  } catch (error) {
+    writeError(`boundary: ${messageOf(error)}; the certificate authority that was in force stays`);
   }
 }
 
