@@ -81,6 +81,15 @@ describe('check', () => {
     for (const { kind, verdict } of objects(bad.stdout)) assert.deepEqual([kind, verdict], ['fault', 'deny']);
   });
 
+  test('--json tells the rules of one preset apart', async () => {
+    writeFileSync(path('preset.yaml'), 'allow: [{ preset: npm }, { preset: go }]\n');
+    const rules = objects((await run(['check', '--json', 'preset.yaml'])).stdout).filter(
+      ({ kind }) => kind === 'rule',
+    );
+    assert.ok(rules.length > 2);
+    assert.equal(new Set(rules.map(({ reason }) => reason)).size, rules.length);
+  });
+
   test('without a file it takes the policy that run would take, with the rules of the flags', async () => {
     const { stdout } = await run(['check', '--allow', 'github.com', '--deny', 'DELETE *']);
     assert.match(stdout, /^flags: ok, 2 rules/);
