@@ -155,6 +155,7 @@ test('tunnels are judged the same way, and a refusal says how to open the addres
   const judged = policy.judgeAddress(target, policy.decide(target), '10.1.2.3');
   assert.match(
     judged.reason,
-    /db\.x resolves to 10\.1\.2\.3, .*\(private \(RFC 1918\)\).*"private: true" or "cidr: 10\.1\.2\.3\/32"/,
+    /^db\.x resolves to 10\.1\.2\.3, .*\(private \(RFC 1918\)\), and the rule at p\.yaml:1 does not open it\.$/,
   );
+  assert.equal(judged.remedy, 'add "private: true" or "cidr: 10.1.2.3/32" to the rule at p.yaml:1');
 });

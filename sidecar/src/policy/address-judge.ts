@@ -7,9 +7,12 @@ import { conditionsHold, hostHolds, overridesOf, pathHolds } from './matching.ts
 import {
   askedText,
   deniedReason,
+  deniedRemedy,
   notAnAddressReason,
   outsideCidrReason,
+  outsideCidrRemedy,
   specialAddressReason,
+  specialAddressRemedy,
 } from './reasons.ts';
 import type { AddressDecision, Decision, Rule } from './types.ts';
 import { addressAllowedBy, addressDenied } from './verdicts.ts';
@@ -35,21 +38,18 @@ export function createAddressJudge(compiled: readonly CompiledRule[], candidates
     }
     const asked = target.kind === 'http' ? overridesOf(target) : [];
     const deny = candidates.noAddressDenies ? null : findDeny([target, ...asked], address);
-    if (deny !== null) return addressDenied(deny, deniedReason(deny, `${askedText(target)} at ${text}`));
+    if (deny !== null)
+      return addressDenied(deny, deniedReason(deny, `${askedText(target)} at ${text}`), deniedRemedy(deny));
     if (decision.allows.length === 0) {
-      return special === null
-        ? NOTHING_SPECIAL
-        : addressDenied(null, specialAddressReason(target, text, special, null));
+      return special === null ? NOTHING_SPECIAL : specialDenied(target, text, special, null);
     }
     const rule = findAllow(target, decision, address, special);
     const covered = asked.every((other) => findAllow(other, decision, address, special) !== null);
     if (rule !== null && covered) return addressAllowedBy(rule);
     const first = decision.allows[0] ?? null;
-    if (special !== null) return addressDenied(null, specialAddressReason(target, text, special, first));
-    return addressDenied(
-      null,
-      first === null ? notAnAddressReason(text) : outsideCidrReason(target, text, first),
-    );
+    if (special !== null) return specialDenied(target, text, special, first);
+    if (first === null) return addressDenied(null, notAnAddressReason(text));
+    return addressDenied(null, outsideCidrReason(target, text, first), outsideCidrRemedy(first));
   }
 
   function findDeny(targets: readonly Target[], address: Address): Rule | null {
@@ -78,6 +78,16 @@ export function createAddressJudge(compiled: readonly CompiledRule[], candidates
   }
 
   return judge;
+}
+
+function specialDenied(
+  target: Target,
+  text: string,
+  special: AddressClass,
+  rule: Rule | null,
+): AddressDecision {
+  const reason = specialAddressReason(target, text, special, rule);
+  return addressDenied(null, reason, specialAddressRemedy(target, text, special, rule));
 }
 
 function opens(rule: CompiledRule, address: Address, special: AddressClass | null): boolean {

@@ -4,8 +4,7 @@ import { type AddressJudge, createAddressJudge } from './address-judge.ts';
 import type { Bucket, Candidates, RuleList } from './candidates.ts';
 import type { CompiledRule } from './compiled-rule.ts';
 import { conditionsHold, hostHolds, overridesOf, pathHolds } from './matching.ts';
-import { askedText, deniedReason, noRuleReason, traceReason } from './reasons.ts';
-import { ruleText } from './smallest-rule.ts';
+import { askedText, deniedReason, deniedRemedy, noRuleReason, noRuleRemedy, traceReason } from './reasons.ts';
 import type { Decision, Rule } from './types.ts';
 import { allowedBy, denied } from './verdicts.ts';
 
@@ -35,7 +34,7 @@ export function createDecider(compiled: readonly CompiledRule[], candidates: Can
   function decideOne(target: Target): Decision {
     const about = candidates.about(target);
     const deny = findDeny(target, about);
-    if (deny !== null) return denied(deny, deniedReason(deny, askedText(target)));
+    if (deny !== null) return denied(deny, deniedReason(deny, askedText(target)), deniedRemedy(deny));
     const decision = target.hostKind === 'name' ? allowName(target, about) : allowAddress(target);
     if (!decision.allowed || target.kind === 'tunnel' || target.method !== 'TRACE') return decision;
     const injecting = decision.allows.find(({ spec }) => spec.inject !== undefined);
@@ -90,11 +89,13 @@ export function createDecider(compiled: readonly CompiledRule[], candidates: Can
     if (allows.length === 0) return unmatched(target);
     const open = allows.filter((rule) => judge(target, allowedBy([rule]), target.host).allowed);
     if (open.length > 0) return allowedBy(inOrder(open));
-    return denied(null, judge(target, allowedBy(inOrder(allows)), target.host).reason);
+    const { reason, remedy } = judge(target, allowedBy(inOrder(allows)), target.host);
+    return denied(null, reason, remedy);
   }
 
   function unmatched(target: Target): Decision {
-    return denied(null, noRuleReason(askedText(target), ruleText(target, true), nearest(target)));
+    const near = nearest(target);
+    return denied(null, noRuleReason(askedText(target), near), noRuleRemedy(target, near));
   }
 
   /** An allow rule about the host of a request that no rule allows. */

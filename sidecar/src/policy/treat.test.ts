@@ -125,6 +125,6 @@ test('a refused connection says what to ask for', () => {
   const web = policy.treat({ host: 'a.b', hostKind: 'name', port: 443 });
   const ssh = policy.treat({ host: 'a.b', hostKind: 'name', port: 22 });
   assert.ok(web.kind === 'deny' && ssh.kind === 'deny');
-  assert.match(web.decision.reason, /add \{ domain: a\.b \} to/);
-  assert.match(ssh.decision.reason, /add \{ domain: a\.b, port: 22, protocol: tcp \} to/);
+  assert.match(web.decision.remedy ?? '', /add \{ domain: a\.b \} to/);
+  assert.match(ssh.decision.remedy ?? '', /add \{ domain: a\.b, port: 22, protocol: tcp \} to/);
 });

@@ -5,6 +5,7 @@ import { portMatches } from './compiled-rule.ts';
 import type { Decider } from './decider.ts';
 import { type Profile, profilesOf, tlsAt } from './profiles.ts';
 import type { Inspect, Policy, Treatment } from './types.ts';
+import { denied } from './verdicts.ts';
 
 /** See `Policy.treat`. `inspect` is the file's own. */
 export function createTreat(
@@ -32,12 +33,9 @@ export function createTreat(
     }
     if (hostKind !== 'name') {
       // An address that every rule about it leaves closed is refused before a byte of it is read.
-      const { allowed, rule, reason } = judge(
-        target,
-        { allowed: true, rule: null, reason: '', allows },
-        host,
-      );
-      if (!allowed) return { kind: 'deny', decision: { allowed, rule, reason, allows: [] } };
+      const judged = judge(target, { allowed: true, rule: null, reason: '', allows }, host);
+      if (!judged.allowed)
+        return { kind: 'deny', decision: denied(judged.rule, judged.reason, judged.remedy) };
     }
     return tlsAt(here, port, inspect) === 'open' ? open : pass;
   };

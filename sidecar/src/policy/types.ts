@@ -72,8 +72,10 @@ export interface Decision {
   readonly allowed: boolean;
   /** The rule that decided: the deny, or the first allow. Null where no rule spoke. */
   readonly rule: Rule | null;
-  /** For people: why, and when denied what to do. */
+  /** For people: why. */
   readonly reason: string;
+  /** When denied: what the owner of the policy could do, as in `They could REMEDY.` */
+  readonly remedy?: string;
   /** Every allow rule that matches all but the address. Empty when denied. Limits of all of them apply. */
   readonly allows: readonly Rule[];
 }
@@ -84,6 +86,8 @@ export interface AddressDecision {
   /** The allow rule that matches request and address both, or the deny rule that refused it. */
   readonly rule: Rule | null;
   readonly reason: string;
+  /** As in `Decision`. */
+  readonly remedy?: string;
 }
 
 /** What to do with a connection to an endpoint before a byte of it was read. */

@@ -7,8 +7,8 @@ export function allowedBy(allows: readonly Rule[]): Decision {
   return { allowed: true, rule, reason: rule === null ? '' : allowedReason(rule), allows };
 }
 
-export function denied(rule: Rule | null, reason: string): Decision {
-  return { allowed: false, rule, reason, allows: [] };
+export function denied(rule: Rule | null, reason: string, remedy?: string): Decision {
+  return { allowed: false, rule, reason, ...(remedy !== undefined && { remedy }), allows: [] };
 }
 
 /** What an allow rule says of an address that it reaches. */
@@ -16,6 +16,6 @@ export function addressAllowedBy(rule: Rule): AddressDecision {
   return { allowed: true, rule, reason: allowedReason(rule) };
 }
 
-export function addressDenied(rule: Rule | null, reason: string): AddressDecision {
-  return { allowed: false, rule, reason };
+export function addressDenied(rule: Rule | null, reason: string, remedy?: string): AddressDecision {
+  return { allowed: false, rule, reason, ...(remedy !== undefined && { remedy }) };
 }

@@ -10,6 +10,7 @@ import { type Denial, denialOf, ownAnswer, ownAnswerBytes } from './denial.ts';
 import { type FirstBytes, readFirstBytes } from './first-bytes.ts';
 import { endWith } from './last-words.ts';
 import { passTunnel } from './pass-tunnel.ts';
+import { ruledOut } from './verdict.ts';
 
 /** Where a connection goes on once its bytes are to be read as requests. */
 export interface FrontEnds {
@@ -80,8 +81,7 @@ function begin(connection: Connecting, endpoint: Endpoint): void {
   }
   const treatment = policy.treat(endpoint);
   if (treatment.kind === 'deny' && policy.mode !== 'audit') {
-    const { reason, rule } = treatment.decision;
-    refuse(connection, opaque, { status: 403, reason, rule });
+    refuse(connection, opaque, ruledOut(treatment.decision));
     return;
   }
   if (treatment.kind === 'tcp') {

@@ -5,8 +5,10 @@ import type { Refusal } from '../target/types.ts';
 /** Why a request gets no answer of the upstream's. */
 export interface Denial {
   readonly status: number;
-  /** For people: what was found, what was expected, what to do. */
+  /** For people: what was found and what was expected. The client is told it, and the audit log. */
   readonly reason: string;
+  /** What the owner of the policy could do. Only the client is told: it may be what gets them to ask. */
+  readonly remedy?: string;
   readonly rule: Rule | null;
   /** Seconds, for 429. */
   readonly retryAfter?: number;
@@ -29,8 +31,11 @@ export interface OwnAnswer {
   readonly body: Buffer;
 }
 
-const ADVICE =
-  'People who keep the policy decide what may be reached. If you need this, ask them and show them this message. Do not try to get there another way: it will be refused and recorded as well.';
+/** Said once, to people and agents alike, of whatever the policy denied. */
+function adviceOf({ remedy }: Denial): string {
+  const change = remedy === undefined ? '' : ` They could ${remedy}.`;
+  return `This is a decision, not a fault. Do not try to get there another way: it will be refused and recorded as well. If you need it, ask the people who keep the policy and show them this message.${change}`;
+}
 
 /**
  * The answer to a denied or failed request.
@@ -47,14 +52,14 @@ export function ownAnswer(denial: Denial, id: string, json: boolean): OwnAnswer 
         reason,
         rule: rule === null ? null : { file: rule.file, line: rule.line },
         request_id: id,
-        ...(isPolicy && { what_to_do: ADVICE }),
+        ...(isPolicy && { what_to_do: adviceOf(denial) }),
       })}\n`
     : [
         isPolicy ? 'boundary denied this request.' : `boundary: ${status} ${statusText}.`,
         `Reason: ${reason}`,
         ...(rule === null ? [] : [`Rule: ${rule.label}`]),
         `Request id: ${id}`,
-        ...(isPolicy ? [ADVICE] : []),
+        ...(isPolicy ? [adviceOf(denial)] : []),
         '',
       ].join('\n');
   const body = Buffer.from(text);

@@ -1,6 +1,6 @@
 import { readAddress } from '../policy/address.ts';
 import { classOf } from '../policy/address-class.ts';
-import type { Decision, Policy, Rule } from '../policy/types.ts';
+import type { AddressDecision, Decision, Policy, Rule } from '../policy/types.ts';
 import type { Target } from '../target/types.ts';
 import type { ProxyCore } from './core.ts';
 import type { Denial } from './denial.ts';
@@ -24,7 +24,12 @@ export function judgeRules(core: ProxyCore, policy: Policy, target: Target): Pas
   metrics.decisionTime((performance.now() - before) / 1000);
   if (decision.allowed) return { word: 'allow', decision };
   if (policy.mode === 'audit') return { word: 'would-deny', decision: { ...decision, allows: [] } };
-  return { status: 403, reason: decision.reason, rule: decision.rule };
+  return ruledOut(decision);
+}
+
+/** The denial that a verdict of the rules comes to. */
+export function ruledOut({ reason, rule, remedy }: Decision | AddressDecision): Denial {
+  return { status: 403, reason, rule, ...(remedy !== undefined && { remedy }) };
 }
 
 /** Addresses that may be dialled, in order; empty only where a corporate proxy resolves. */
@@ -61,7 +66,7 @@ export function judgeAddresses(
       if (allowed.length === 0 && judged.rule !== null) ({ rule, reason } = judged);
       allowed.push(address);
     } else {
-      refused ??= { status: 403, reason: judged.reason, rule: judged.rule, address };
+      refused ??= { ...ruledOut(judged), address };
       if (policy.mode === 'audit' && isOrdinary(address)) relaxed.push(address);
     }
   }
