@@ -216,6 +216,12 @@ describe('a reload', () => {
     }
   });
 
+  test('is refused where it names another way out, which would leave addresses unjudged', async () => {
+    await using sidecar = await start(`upstream_proxy: http://127.0.0.1:9\nallow: [github.com]\n`);
+    writeFileSync(sidecar.policyPath, allowing());
+    await sidecar.said(/`upstream_proxy` changed, which takes a restart; the policy that was in force stays/);
+  });
+
   test('SIGHUP reloads also where the file is the same', async () => {
     await using sidecar = await start(allowing());
     sidecar.process.kill('SIGHUP');

@@ -16,7 +16,7 @@ import { addPolicyOptions, type PolicyOptions } from './policy-options.ts';
 import { reloadOnChange } from './policy-reload.ts';
 import { noPolicyWarning, readPolicy, ruleCount, tellFaults } from './policy-source.ts';
 import { makeDirectory, stateDirectory } from './private-directory.ts';
-import { auditRotation, workspaceOf } from './run-command.ts';
+import { auditRotation, refuseUnrecorded, workspaceOf } from './run-command.ts';
 import { addLogLevel, addUpstreamOptions, type LogLevel, type UpstreamOptions } from './runtime-options.ts';
 import { writeError } from './terminal.ts';
 import { upstreamTrust } from './upstream-trust.ts';
@@ -86,30 +86,31 @@ export async function sidecarCommand(options: SidecarOptions, env: NodeJS.Proces
   tellFaults(warnings, 'warning: ');
   if (policy.rules.length === 0) writeError(`boundary: ${noPolicyWarning(env)}`);
 
+  const logLevel =
+    options.logLevel ?? settings.logLevel ?? (options.auditFile === undefined ? 'info' : 'warn');
+  if (options.auditFile === undefined) refuseUnrecorded(policy, logLevel);
   const caDirectory = options.caDir ?? caDirectoryOf(env);
   makeDirectory(caDirectory, 'the certificate authority (--ca-dir)');
   if (options.auditFile !== undefined) makeDirectory(dirname(options.auditFile), '--audit-file');
   const trust = upstreamTrust(options.upstreamCa);
   const openDirectory = () => authorityIn(caDirectory, trust.corporate);
   const { authority, replace } = replaceableAuthority(openDirectory());
+  const upstreamProxy = options.upstreamProxy ?? settings.upstreamProxy;
   const engine = await startEngine({
     policy,
     warnings,
     authority,
     listen: options.listen,
     upstreamRoots: trust.roots,
-    upstreamProxy: options.upstreamProxy ?? settings.upstreamProxy,
+    upstreamProxy,
     control: { listen: options.control, token: controlToken(options.controlTokenFile, caDirectory) },
     audit: {
       ...workspaceOf(env),
-      stderr: {
-        colour: isatty(2),
-        level: options.logLevel ?? settings.logLevel ?? (options.auditFile === undefined ? 'info' : 'warn'),
-      },
+      stderr: { colour: isatty(2), level: logLevel },
       ...(options.auditFile === undefined ? {} : { file: { path: options.auditFile, ...auditRotation } }),
     },
   });
-  const reload = keepPolicyFresh(engine, reading.path, request);
+  const reload = keepPolicyFresh(engine, reading.path, request, upstreamProxy);
   const onHangUp = () => {
     reload.now();
     renewedAuthority(authority, openDirectory, replace);
@@ -157,7 +158,13 @@ function renewedAuthority(
   }
 }
 
-function keepPolicyFresh(engine: Engine, path: string | null, request: Parameters<typeof readPolicy>[0]) {
+/** @param upstreamProxy the one in use: whether a policy can be kept depends on who resolves names */
+function keepPolicyFresh(
+  engine: Engine,
+  path: string | null,
+  request: Parameters<typeof readPolicy>[0] & { readonly options: UpstreamOptions },
+  upstreamProxy: string | undefined,
+) {
   const refuse = (why: string) => {
     engine.metrics.policyReload('refused');
     writeError(`boundary: ${why}; the policy that was in force stays`);
@@ -166,7 +173,11 @@ function keepPolicyFresh(engine: Engine, path: string | null, request: Parameter
     path,
     // The file that was found at the start, also where an earlier default has appeared since.
     read: () => readPolicy(path === null ? request : withConfig(request, path)).result,
-    accepted({ policy, warnings }) {
+    accepted({ policy, warnings, settings }) {
+      if ((request.options.upstreamProxy ?? settings.upstreamProxy) !== upstreamProxy) {
+        refuse('`upstream_proxy` changed, which takes a restart');
+        return;
+      }
       if (policy.confines.length > 0) {
         refuse(confinesMessage(policy));
         return;
