@@ -21,7 +21,6 @@ before(async () => {
     host: '0.0.0.0',
     handler(request, response) {
       response.setHeader('Content-Type', 'text/plain');
-      response.flushHeaders();
       response.write('begun\n');
       if (request.url === '/slow') finishSlow = () => response.end('done\n');
       else response.end();
