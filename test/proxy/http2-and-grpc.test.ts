@@ -146,3 +146,31 @@ test('a header list over 64 KiB ends its stream, not the process', async () => {
   assert.equal(upstream.requests.length, before);
   opened.destroy();
 });
+
+test('a session on which nothing is asked is closed, one whose answer takes long is not', async () => {
+  const answers: (() => void)[] = [];
+  const slow = await startUpstream({
+    tls: { ca, hosts: ['a.test'] },
+    handler: (_request, response) => answers.push(() => response.end('late')),
+  });
+  const quick = await startProxy({
+    upstreamCa: ca,
+    policy: policyOf([{ domains: ['a.test'], cidrs: LOOPBACK, ports: 'any' }]),
+    proxy: { timeouts: { idle: 200 } },
+  });
+  const over = async () => {
+    const options = { ca: quick.caPem, ALPNProtocols: ['h2'] };
+    const tls = await openTlsTunnel(quick.port, `a.test:${slow.port}`, options);
+    return http2Connect(`https://a.test:${slow.port}`, { createConnection: () => tls });
+  };
+  const busy = await over();
+  const stream = busy.request({ ':path': '/', ':authority': `a.test:${slow.port}` });
+  const idle = await over();
+  await once(idle, 'close');
+  assert.equal(busy.closed, false);
+  answers[0]?.();
+  assert.equal(String((await once(stream, 'data'))[0]), 'late');
+  busy.destroy();
+  await quick.close();
+  await slow.close();
+});

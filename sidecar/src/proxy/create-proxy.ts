@@ -34,10 +34,11 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     isOwn: (dialled, port) =>
       reachesOwn([address], dialled, port) || reachesOwn(options.ownListeners(), dialled, port),
   };
+  const idleMs = options.timeouts?.idle ?? IDLE_MS;
   const connections = new ClientConnections();
   const sessions = new Set<ServerHttp2Session>();
   const sockets = new Set<Duplex>();
-  const server = createHttp1Server(core, connections, options.timeouts?.idle ?? IDLE_MS);
+  const server = createHttp1Server(core, connections, idleMs);
   server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
   server.on('connection', (socket: Socket) => {
     if (connections.has(socket)) return;
@@ -66,6 +67,7 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
         },
         http2(session) {
           sessions.add(session);
+          closeWhenIdle(session, idleMs);
           session.once('close', () => sessions.delete(session));
           serveHttp2(core, session, endpoint, serverName);
         },
@@ -115,4 +117,16 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
       await closed;
     },
   };
+}
+
+/** As for HTTP/1.1: a connection on which nothing is asked ends, one whose answer takes long does not. */
+function closeWhenIdle(session: ServerHttp2Session, idleMs: number): void {
+  let open = 0;
+  session.on('stream', (stream) => {
+    open++;
+    stream.once('close', () => open--);
+  });
+  session.setTimeout(idleMs, () => {
+    if (open === 0) session.close();
+  });
 }
