@@ -11,7 +11,6 @@ export interface Response {
   statusCode: number;
   setHeader(name: string, value: string): unknown;
   addTrailers(trailers: Record<string, string>): unknown;
-  flushHeaders(): unknown;
   write(chunk: string | Buffer): boolean;
   end(): unknown;
   end(chunk: string | Buffer): unknown;
