@@ -8,15 +8,20 @@ import { forwardResponse } from './forwarded-headers.ts';
 export class Http2Answer implements Answer {
   readonly #stream: ServerHttp2Stream;
   readonly #isHead: boolean;
+  readonly #hasKey: boolean;
   #events: AnswerEvents | null = null;
   #head: OutgoingHttpHeaders | null = null;
   #trailers: OutgoingHttpHeaders = {};
   started = false;
 
-  /** @param isHead the answer to HEAD has no body, also where it is our own */
-  constructor(stream: ServerHttp2Stream, isHead: boolean) {
+  /**
+   * @param isHead the answer to HEAD has no body, also where it is our own
+   * @param hasKey the request carries a Sec-WebSocket-Key
+   */
+  constructor(stream: ServerHttp2Stream, isHead: boolean, hasKey: boolean) {
     this.#stream = stream;
     this.#isHead = isHead;
+    this.#hasKey = hasKey;
   }
 
   listen(events: AnswerEvents): void {
@@ -61,10 +66,13 @@ export class Http2Answer implements Answer {
     this.#leaveRest();
   }
 
-  /** RFC 8441 section 5: a WebSocket over HTTP/2 begins with 200, and nothing of the HTTP/1.1 handshake is in it. */
+  /**
+   * A WebSocket over HTTP/2 begins with 200, and RFC 8441 section 5 leaves out what HTTP/1.1 proves itself with. Node's
+   * own WebSocket sends a key all the same and fails without the proof: whoever sent one gets it.
+   */
   upgrade(_statusText: string, rawHeaders: readonly string[]): Duplex {
     const headers = http2Headers(200, forwardResponse(rawHeaders, true));
-    delete headers['sec-websocket-accept'];
+    if (!this.#hasKey) delete headers['sec-websocket-accept'];
     this.started = true;
     this.#stream.respond(headers);
     return this.#stream;

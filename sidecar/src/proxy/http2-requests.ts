@@ -39,7 +39,8 @@ export function serveHttp2(
         ended: (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0,
         trailers: () => trailers,
       };
-      new Exchange(core, request, new Http2Answer(stream, method === 'HEAD')).start();
+      const hasKey = headers['sec-websocket-key'] !== undefined;
+      new Exchange(core, request, new Http2Answer(stream, method === 'HEAD', hasKey)).start();
     },
   );
 }
