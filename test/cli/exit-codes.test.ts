@@ -12,6 +12,7 @@ const path = (name: string) => join(directory, name);
 writeFileSync(path('no-mode'), '#!/bin/sh\nexit 0\n', { mode: 0o644 });
 writeFileSync(path('no-shebang'), 'exit 9\n', { mode: 0o755 });
 writeFileSync(path('typo.yaml'), 'allow:\n  - domian: github.com\n');
+writeFileSync(path('empty.yaml'), '');
 writeFileSync(path('files.yaml'), 'allow: [github.com]\nfiles: { read: [/usr] }\n');
 writeFileSync(path('recorded.yaml'), 'audit: { on_failure: deny }\nallow: [github.com]\n');
 writeFileSync(path('both.yaml'), 'files: { read: [/usr] }\ncommands: { deny: [ssh] }\n');
@@ -33,7 +34,7 @@ const cases: readonly { args: string[]; code: number; says?: RegExp; env?: NodeJ
   },
   { args: ['--', './no-such-command'], code: 127, says: /command not found/ },
   { args: ['--', '/'], code: 126, says: /cannot be executed/ },
-  { args: ['--', path('no-mode')], code: 126, says: /cannot be executed.*EACCES/ },
+  { args: ['--', path('no-mode')], code: 126, says: /cannot be executed.*EACCES; .*chmod \+x/ },
   { args: ['--', path('no-shebang')], code: 9 },
   // `check` behind -- is a command like any other.
   { args: ['--', 'check'], code: 127, says: /check: command not found/ },
@@ -92,8 +93,19 @@ const cases: readonly { args: string[]; code: number; says?: RegExp; env?: NodeJ
   { args: ['curl', 'https://example.org'], code: 2, says: /to run a command, write: boundary -- COMMAND/ },
   { args: ['check', '--jsno'], code: 2, says: /Did you mean --json\?/ },
   { args: ['check', path('absent.yaml')], code: 1, says: /absent\.yaml:1:1: there is no such file/ },
-  { args: ['explain', 'GET'], code: 2, says: /expected METHOD URL/ },
-  { args: ['audit', path('absent.jsonl')], code: 1, says: /cannot read the audit log: .*absent\.jsonl/ },
+  {
+    args: ['--config', path('empty.yaml'), '--', 'true'],
+    code: 0,
+    says: /empty\.yaml has no rules: everything is denied/,
+  },
+  { args: ['check', directory], code: 1, says: /:1:1: this is a directory; name a file in it/ },
+  { args: ['test', path('absent.yaml')], code: 1, says: /absent\.yaml: there is no such file/ },
+  { args: ['explain', 'GET'], code: 2, says: /found "GET" and no URL.*explain GET https:/ },
+  {
+    args: ['audit', path('absent.jsonl')],
+    code: 1,
+    says: /absent\.jsonl: there is no such file; check the path/,
+  },
   {
     args: ['ca', 'print', '--ca-dir', path('absent')],
     code: 1,

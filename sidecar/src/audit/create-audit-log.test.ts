@@ -172,7 +172,17 @@ test('a full disk makes the log unhealthy; when there is room again it recovers 
   const limit = (size: string): void => {
     execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${size}:`]);
   };
-  const { log, registry } = logTo(path, { queueBytes: 20_000, retryMs: 1 });
+  const told = { lines: 0, fault: '' };
+  const { log, registry } = logTo(path, {
+    queueBytes: 20_000,
+    retryMs: 1,
+    onFileFailure: ({ message }) => {
+      told.fault = message;
+    },
+    onFileDropped: (lines) => {
+      told.lines += lines;
+    },
+  });
   limit('3000');
   try {
     for (let index = 0; index < 200; index++) {
@@ -192,6 +202,8 @@ test('a full disk makes the log unhealthy; when there is room again it recovers 
   const missing = lines.filter((line) => line.event === 'dropped').map((line) => Number(line.count));
   assert.equal(missing.length, 1);
   assert.equal(lines.length - 1 + Number(missing[0]), 200);
+  assert.equal(told.lines, missing[0]);
+  assert.match(told.fault, /EFBIG/);
   const text = await registry.render();
   assert.match(
     text,

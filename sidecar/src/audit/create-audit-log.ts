@@ -14,6 +14,9 @@ export interface AuditLogOptions {
   readonly file?: { readonly path: string; readonly maxBytes: number; readonly keep: number };
   readonly stderr?: { readonly colour: boolean; readonly level: ReadableLevel };
   readonly metrics: Metrics;
+  /** Told when the file fails that was written so far, and of every lot of lines it will never have. */
+  readonly onFileFailure?: (error: Error) => void;
+  readonly onFileDropped?: (lines: number) => void;
   /** false writes query values as they came; true, the default, masks them */
   readonly maskQuery?: boolean;
   /** Milliseconds since 1970, for `time` and `duration_ms` both. Without it the duration is monotonic. */
@@ -199,10 +202,14 @@ class Log implements AuditLog {
       ...(options.queueBytes === undefined ? {} : { queueLimit: options.queueBytes }),
       ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
       onWritten: (lines) => this.#metrics.auditWritten(name, lines),
-      onDropped: (reason, lines) => this.#metrics.auditDropped(name, reason, lines),
+      onDropped: (reason, lines) => {
+        this.#metrics.auditDropped(name, reason, lines);
+        if (name === 'file') options.onFileDropped?.(lines);
+      },
       onFailure: (error) => {
-        if (name === 'file')
-          this.#stderr?.add(`boundary: the audit file cannot be written: ${error.message}\n`);
+        if (name === 'stderr') return;
+        this.#stderr?.add(`boundary: the audit file cannot be written: ${error.message}\n`);
+        options.onFileFailure?.(error);
       },
       dropLine: (reason, lines) =>
         name === 'file'

@@ -6,7 +6,7 @@ import { type ReadReport, readAudit, readAuditStream, readReport } from '../audi
 import { readableLine } from '../audit/readable-line.ts';
 import { summarise, summaryText } from '../audit/summary.ts';
 import type { AuditProtocol, VerdictWord } from '../audit/types.ts';
-import { CommandError, messageOf } from './command-error.ts';
+import { CommandError, readFault } from './command-error.ts';
 import type { Finish } from './program.ts';
 import { writeError, writeOutput } from './terminal.ts';
 
@@ -61,7 +61,7 @@ Examples:
       try {
         await print(kept(file, report, options), options);
       } catch (error) {
-        throw new CommandError(`cannot read the audit log: ${messageOf(error)}`);
+        throw new CommandError(`${file}: ${readFault(error)}`);
       }
       tellReport(report);
       finish(0);

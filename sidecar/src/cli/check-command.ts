@@ -3,7 +3,7 @@ import { describePolicy } from '../policy/describe.ts';
 import type { Policy, PolicyFault } from '../policy/types.ts';
 import { exitCodes } from './command-error.ts';
 import { addPolicyOptions, type PolicyOptions } from './policy-options.ts';
-import { noPolicyWarning, readPolicy, ruleCount, tellFaults } from './policy-source.ts';
+import { nothingAllowedWarning, readPolicy, ruleCount, tellFaults } from './policy-source.ts';
 import type { Finish } from './program.ts';
 import { writeError, writeOutput } from './terminal.ts';
 
@@ -44,8 +44,7 @@ function checkPolicy(options: CheckOptions, env: NodeJS.ProcessEnv): number {
   }
   if (options.json) for (const line of jsonLines(result.policy, result.warnings)) writeOutput(line);
   else tell(reading.path, result.policy, result.warnings);
-  if (reading.path === null && result.policy.rules.length === 0)
-    writeError(`boundary: ${noPolicyWarning(env)}`);
+  if (result.policy.rules.length === 0) writeError(`boundary: ${nothingAllowedWarning(reading.path, env)}`);
   return 0;
 }
 

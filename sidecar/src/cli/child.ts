@@ -66,5 +66,10 @@ function cannotExecute(file: string, error: unknown): ChildResult {
       fault: `${file}: command not found; check its spelling, or give its full path`,
     };
   }
-  return { exitCode: exitCodes.notExecutable, fault: `${file}: cannot be executed: ${messageOf(error)}` };
+  const hint =
+    codeOf(error) === 'EACCES' ? '; expected a program that you may execute (chmod +x makes one)' : '';
+  return {
+    exitCode: exitCodes.notExecutable,
+    fault: `${file}: cannot be executed: ${messageOf(error)}${hint}`,
+  };
 }

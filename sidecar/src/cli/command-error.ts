@@ -28,6 +28,20 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Why a file could not be read, and what to do: for behind its name. */
+export function readFault(error: unknown): string {
+  switch (codeOf(error)) {
+    case 'ENOENT':
+      return 'there is no such file; check the path';
+    case 'EISDIR':
+      return 'this is a directory; name a file in it';
+    case 'EACCES':
+      return 'permission denied; make the file readable for the user who starts boundary';
+    default:
+      return `the file cannot be read: ${messageOf(error)}`;
+  }
+}
+
 /** The `code` of a system error (`ENOENT`), or undefined. */
 export function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;

@@ -11,7 +11,7 @@ import { createUpstream, type UpstreamOptions } from '../proxy/upstream/create-u
 import type { UpstreamClient } from '../proxy/upstream-types.ts';
 import { createResolver } from '../resolver/create-resolver.ts';
 import { CommandError, codeOf, messageOf } from './command-error.ts';
-import { type DecisionTally, tallied } from './decision-tally.ts';
+import { type AuditLosses, type DecisionTally, tallied } from './decision-tally.ts';
 import { authorityOf } from './listen-address.ts';
 
 export interface EngineOptions {
@@ -24,7 +24,7 @@ export interface EngineOptions {
   readonly upstreamRoots: readonly string[];
   /** URL of a corporate proxy that every connection goes through. */
   readonly upstreamProxy?: string | undefined;
-  readonly audit: Omit<AuditLogOptions, 'metrics'>;
+  readonly audit: Omit<AuditLogOptions, 'metrics' | 'onFileFailure' | 'onFileDropped'>;
   /** The control listener, where one is wanted. */
   readonly control?: {
     readonly listen: ListenAddress | { readonly path: string };
@@ -40,6 +40,7 @@ export interface Engine {
   readonly controlAddress: string | null;
   readonly metrics: Metrics;
   readonly tally: Readonly<DecisionTally>;
+  readonly losses: Readonly<AuditLosses>;
   policy(): Policy;
   /** Puts another policy in force at once and closes the connections that it would refuse. */
   replacePolicy(policy: Policy, warnings: readonly PolicyFault[]): void;
@@ -66,7 +67,18 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   }));
   metrics.policyLoaded(policy.hash, policy.rules.length, policy.mode);
 
-  const { audit, tally } = tallied(openAudit({ ...options.audit, metrics }));
+  const losses: AuditLosses = { lines: 0, fault: null };
+  const log = openAudit({
+    ...options.audit,
+    metrics,
+    onFileFailure: ({ message }) => {
+      losses.fault = message;
+    },
+    onFileDropped: (lines) => {
+      losses.lines += lines;
+    },
+  });
+  const { audit, tally } = tallied(log);
   parts.defer(() => audit.close());
   const resolver = createResolver({
     onLookup: (result, seconds) => metrics.dnsLookup(result, seconds),
@@ -116,6 +128,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     controlAddress: control === null ? null : addressText(control.address),
     metrics,
     tally,
+    losses,
     policy: () => policy,
     replacePolicy(next, nextWarnings) {
       policy = next;

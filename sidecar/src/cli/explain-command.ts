@@ -4,7 +4,7 @@ import type { Policy } from '../policy/types.ts';
 import { type Answer, answer } from './asked-target.ts';
 import { CommandError, exitCodes } from './command-error.ts';
 import { addPolicyOptions, type PolicyOptions } from './policy-options.ts';
-import { noPolicyWarning, readPolicy, tellFaults } from './policy-source.ts';
+import { nothingAllowedWarning, readPolicy, tellFaults } from './policy-source.ts';
 import type { Finish } from './program.ts';
 import { writeError, writeOutput } from './terminal.ts';
 
@@ -32,12 +32,12 @@ Examples:
   boundary explain --json - < requests.txt`,
     )
     .action(async (method: string, url: string | undefined, options: ExplainOptions) => {
-      const { result } = readPolicy({ options, env });
+      const { path, result } = readPolicy({ options, env });
       if (!result.ok) {
         tellFaults(result.faults);
         throw new CommandError('the policy has faults (above)');
       }
-      if (result.policy.rules.length === 0) writeError(`boundary: ${noPolicyWarning(env)}`);
+      if (result.policy.rules.length === 0) writeError(`boundary: ${nothingAllowedWarning(path, env)}`);
       const show = options.json ? jsonLine : readable;
       if (method === '-') {
         if (url !== undefined) {
@@ -49,7 +49,7 @@ Examples:
         await explainLines(result.policy, options.json ? jsonLine : tabbed);
       } else if (url === undefined) {
         throw new CommandError(
-          `expected METHOD URL, such as: boundary explain GET ${method}`,
+          `found ${JSON.stringify(method)} and no URL after it; expected METHOD URL, such as: boundary explain GET ${method.includes('://') ? method : 'https://github.com/'}`,
           exitCodes.usage,
         );
       } else writeOutput(show(method, url, answer(result.policy, method, url)));

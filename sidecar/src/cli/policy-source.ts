@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { loadPolicy } from '../policy/load.ts';
 import type { LoadResult, Policy, PolicyFault, PolicySource } from '../policy/types.ts';
-import { codeOf, messageOf } from './command-error.ts';
+import { readFault } from './command-error.ts';
 import { configPath, defaultConfigPaths } from './config-path.ts';
 import { type PolicyOptions, rulesOfEnvironment } from './policy-options.ts';
 import { writeError } from './terminal.ts';
@@ -45,8 +45,10 @@ function readOnce(request: PolicyRequest): PolicyReading {
   return { path, text: source.text, result: compileSources([source], request) };
 }
 
-/** Said once where no policy was found anywhere: everything is denied, which looks like a fault of the network. */
-export function noPolicyWarning(env: NodeJS.ProcessEnv): string {
+/** Said once of a policy without rules: everything is denied, which looks like a fault of the network. */
+export function nothingAllowedWarning(path: string | null, env: NodeJS.ProcessEnv): string {
+  if (path !== null)
+    return `${path} has no rules: everything is denied; add some to it, such as "allow: [github.com]", or with --allow "domain=github.com"`;
   return `no policy: everything is denied; write one to ${defaultConfigPaths(env)[0]}, name one with --config, or add rules with --allow "domain=github.com"`;
 }
 
@@ -76,10 +78,6 @@ function readSource(path: string): PolicySource | PolicyFault {
   try {
     return { file: path, text: readFileSync(path, 'utf8') };
   } catch (error) {
-    const message =
-      codeOf(error) === 'ENOENT'
-        ? 'there is no such file; check the path'
-        : `the file cannot be read: ${messageOf(error)}`;
-    return { file: path, line: 1, column: 1, message };
+    return { file: path, line: 1, column: 1, message: readFault(error) };
   }
 }

@@ -7,11 +7,11 @@ import { runChild } from './child.ts';
 import { clientEnvironment } from './client-environment.ts';
 import { writeClientTrust } from './client-trust.ts';
 import { CommandError, exitCodes } from './command-error.ts';
-import { tallyText } from './decision-tally.ts';
+import { logText, tallyText } from './decision-tally.ts';
 import { type EngineOptions, startEngine } from './engine.ts';
 import { authorityOf } from './listen-address.ts';
 import { addPolicyOptions, type PolicyOptions } from './policy-options.ts';
-import { noPolicyWarning, readPolicy, tellFaults } from './policy-source.ts';
+import { nothingAllowedWarning, readPolicy, tellFaults } from './policy-source.ts';
 import { makeDirectory, stateDirectory, temporaryDirectory } from './private-directory.ts';
 import {
   addLogLevel,
@@ -83,7 +83,7 @@ export async function runCommand(
   const logLevel = options.logLevel ?? settings.logLevel ?? 'warn';
   if (logLevel !== 'error') {
     tellFaults(warnings, 'warning: ');
-    if (policy.rules.length === 0) writeError(`boundary: ${noPolicyWarning(env)}`);
+    if (policy.rules.length === 0) writeError(`boundary: ${nothingAllowedWarning(reading.path, env)}`);
     writeError(
       'boundary: isolation is proxy: what uses the proxy variables is held to the policy; a program that ignores them is not held yet',
     );
@@ -121,7 +121,8 @@ export async function runCommand(
     await engine.close(0);
   }
   if (result.fault !== null) writeError(`boundary: ${result.fault}`);
-  if (logFile !== null) writeError(`boundary: ${tallyText(engine.tally)}; log: ${logFile}`);
+  if (logFile !== null)
+    writeError(`boundary: ${tallyText(engine.tally)}; ${logText(logFile, engine.losses)}`);
   return result.exitCode;
 }
 

@@ -14,7 +14,7 @@ import { type Engine, startEngine } from './engine.ts';
 import { authorityOf, controlAddress, listenAddress } from './listen-address.ts';
 import { addPolicyOptions, type PolicyOptions } from './policy-options.ts';
 import { reloadOnChange } from './policy-reload.ts';
-import { noPolicyWarning, readPolicy, ruleCount, tellFaults } from './policy-source.ts';
+import { nothingAllowedWarning, readPolicy, ruleCount, tellFaults } from './policy-source.ts';
 import { makeDirectory, stateDirectory } from './private-directory.ts';
 import { auditRotation, refuseUnrecorded, workspaceOf } from './run-command.ts';
 import { addLogLevel, addUpstreamOptions, type LogLevel, type UpstreamOptions } from './runtime-options.ts';
@@ -84,7 +84,7 @@ export async function sidecarCommand(options: SidecarOptions, env: NodeJS.Proces
   const { policy, warnings, settings } = reading.result;
   refuseConfining(policy);
   tellFaults(warnings, 'warning: ');
-  if (policy.rules.length === 0) writeError(`boundary: ${noPolicyWarning(env)}`);
+  if (policy.rules.length === 0) writeError(`boundary: ${nothingAllowedWarning(reading.path, env)}`);
 
   const logLevel =
     options.logLevel ?? settings.logLevel ?? (options.auditFile === undefined ? 'info' : 'warn');

@@ -3,7 +3,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import type { Command } from 'commander';
 import type { Policy, PolicyFault } from '../policy/types.ts';
 import { type Answer, answer } from './asked-target.ts';
-import { CommandError, exitCodes, messageOf } from './command-error.ts';
+import { CommandError, exitCodes, readFault } from './command-error.ts';
 import { type PolicyCase, type PolicyCases, readPolicyCases } from './policy-cases.ts';
 import { addPolicyOptions, type PolicyOptions } from './policy-options.ts';
 import { readPolicy, tellFaults } from './policy-source.ts';
@@ -65,7 +65,7 @@ function readCases(file: string): PolicyCases {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new CommandError(`cannot read the cases: ${messageOf(error)}`);
+    throw new CommandError(`${file}: ${readFault(error)}`);
   }
   const read = readPolicyCases(file, text);
   if (!read.ok) throw faulty(read.faults, 'the file of cases has faults (above)');

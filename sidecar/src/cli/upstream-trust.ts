@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { splitPem, systemRoots } from '../certificates/trust-bundle.ts';
-import { CommandError, messageOf } from './command-error.ts';
+import { CommandError, messageOf, readFault } from './command-error.ts';
 
 /** The certificates that upstreams are verified against. */
 export interface UpstreamTrust {
@@ -30,7 +30,7 @@ function certificatesOf(file: string): string[] {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new CommandError(`cannot read the certificates of --upstream-ca: ${messageOf(error)}`);
+    throw new CommandError(`--upstream-ca ${file}: ${readFault(error)}`);
   }
   const certificates = splitPem(text);
   if (certificates.length === 0) {
