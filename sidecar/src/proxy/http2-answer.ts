@@ -75,6 +75,8 @@ export class Http2Answer implements Answer {
     if (!this.#hasKey) delete headers['sec-websocket-accept'];
     this.started = true;
     this.#stream.respond(headers);
+    // Behind the upstream's end nobody reads on, and there are clients that wait for the whole stream to close.
+    this.#stream.on('finish', () => this.#leaveRest());
     return this.#stream;
   }
 
