@@ -56,6 +56,8 @@ const classes: readonly (readonly [string, string | null])[] = [
   ['::', 'reserved'],
   ['::1', 'loopback'],
   ['::7f00:1', 'reserved'],
+  // As getaddrinfo(3) writes it; ipaddr.js takes it for v4-mapped.
+  ['::10.0.0.1', 'reserved'],
   ['fd00:ec2::254', 'cloud metadata'],
   ['fd00::1', 'unique local (ULA)'],
   ['fe80::1', 'link-local'],

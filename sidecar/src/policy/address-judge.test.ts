@@ -141,12 +141,6 @@ test('where mode audit lets a request pass, special addresses stay refused', () 
   assert.equal(policy.judgeAddress(target, decision, '8.8.8.8').rule?.id, 0);
 });
 
-test('addressBlind says whether addresses can matter at all', () => {
-  assert.equal(policyOf({ allow: [{ domains: ['a.b'], private: true }] }).addressBlind, true);
-  assert.equal(policyOf({ allow: [{ domains: ['a.b'], cidrs: ['8.0.0.0/8'] }] }).addressBlind, false);
-  assert.equal(policyOf({ deny: [{ cidrs: ['8.0.0.0/8'] }] }).addressBlind, false);
-});
-
 test('tunnels are judged the same way, and a refusal says how to open the address', () => {
   const policy = policyOf({
     allow: [{ domains: ['db.x'], ports: [{ from: 5432, to: 5432 }], protocol: 'tcp' }],

@@ -43,7 +43,6 @@ export function compilePolicy(
     decide: decider.decide,
     treat: createTreat(candidates, decider, inspect),
     judgeAddress: decider.judge,
-    addressBlind: compiled.every(({ cidrs }) => cidrs === null),
     injections: (target, decision) =>
       target.scheme === 'https' ? decision.allows.flatMap(({ spec }) => spec.inject ?? []) : [],
   };

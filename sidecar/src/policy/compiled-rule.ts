@@ -1,6 +1,7 @@
 import { type Cidr, knownCidr } from './address.ts';
 import { registryHosts } from './registry.ts';
 import { repoPaths, repoTree } from './repo.ts';
+import { looksAtRequests } from './rule-request.ts';
 import type { AddressDecision, Decision, PortRange, Rule, RuleSpec } from './types.ts';
 import { addressAllowedBy, allowedBy } from './verdicts.ts';
 
@@ -55,7 +56,7 @@ const HTTPS_PORT: readonly PortRange[] = [{ from: 443, to: 443 }];
 export function compileRule(rule: Rule, privateNames: boolean): CompiledRule {
   const { spec } = rule;
   const hosts = hostsOf(spec);
-  const looksInside = seesRequests(spec);
+  const looksInside = looksAtRequests(spec);
   return {
     rule,
     asked: askedOf(rule, looksInside, hosts !== null),
@@ -90,14 +91,6 @@ function hostsOf(spec: RuleSpec): readonly string[] | null {
 function pathsOf({ spec, effect }: Rule): readonly string[] | null {
   if (spec.paths !== undefined) return spec.paths.includes('*') ? null : spec.paths;
   return spec.repos?.flatMap((repo) => (effect === 'deny' ? repoTree(repo) : repoPaths(repo))) ?? null;
-}
-
-function seesRequests(spec: RuleSpec): boolean {
-  return (
-    (spec.methods !== undefined && !spec.methods.includes('*')) ||
-    (spec.paths !== undefined && !spec.paths.includes('*')) ||
-    [spec.limits, spec.inject, spec.upgrade, spec.repos, spec.registries].some((part) => part !== undefined)
-  );
 }
 
 function askedOf({ spec, effect }: Rule, looksInside: boolean, named: boolean): number {

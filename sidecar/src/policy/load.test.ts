@@ -333,6 +333,16 @@ describe('a policy that does not load', () => {
     );
     assert.ok(load(text).ok);
   });
+
+  it('warns where a deny rule of addresses does not see what names resolve to', () => {
+    const text = 'allow: [x.org]\ndeny:\n  - cidr: 10.0.0.0/8\n  - domain: y.org\n';
+    const warnings = (upstreamProxy: boolean) => {
+      const result = load(text, { upstreamProxy });
+      return result.ok ? result.warnings.map(({ line }) => line) : null;
+    };
+    assert.deepEqual(warnings(false), []);
+    assert.deepEqual(warnings(true), [3]);
+  });
 });
 
 describe('whatever the text', () => {

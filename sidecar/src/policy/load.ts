@@ -5,7 +5,7 @@ import { type FileKeys, readPolicyFile } from './policy-file.ts';
 import { Presets, shippedPresets } from './presets.ts';
 import { readSecretFile } from './rule-inject.ts';
 import { RuleList } from './rule-list.ts';
-import type { Inspect, LoadResult, Mode, PolicyFault, PolicySource, Settings } from './types.ts';
+import type { Inspect, LoadResult, Mode, PolicyFault, PolicySource, Rule, Settings } from './types.ts';
 
 export interface LoadInput {
   /** Policy files, already read. None at all, or empty ones, are a policy that denies everything. */
@@ -58,7 +58,18 @@ export function loadPolicy(input: LoadInput): LoadResult {
   });
   if ('faults' in compiled) return { ok: false, faults: inOrder(compiled.faults) };
   const warnings = files.flatMap((file) => file.warnings);
+  if (upstreamProxy) warnings.push(...rules.rules.filter(deniesAddresses).map(unresolvedWarning));
   return { ok: true, policy: compiled.policy, warnings, settings };
+}
+
+function deniesAddresses({ effect, spec }: Rule): boolean {
+  return effect === 'deny' && spec.cidrs !== undefined;
+}
+
+function unresolvedWarning({ file, line, column }: Rule): PolicyFault {
+  const message =
+    'the upstream proxy resolves names, so this rule closes what is asked for by address alone, not names that resolve to one.';
+  return { file, line, column, message };
 }
 
 /** Rules of a command line: the n-th string is line n. */

@@ -6,7 +6,6 @@ export interface Field {
   readonly keyAt: Place;
   readonly value: YamlNode;
 }
-export type Fields = ReadonlyMap<string, Field>;
 
 /** Words that people write for the keys of a rule, from other tools and from the plural. */
 const OTHER_WORDS: Readonly<Record<string, string>> = {

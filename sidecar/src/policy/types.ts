@@ -121,9 +121,6 @@ export interface Policy {
    * `address` is canonical text. Special classes need their opening on the rule itself.
    */
   judgeAddress(target: Target, decision: Decision, address: string): AddressDecision;
-  /** True when no allow rule that could match has an address condition and no deny has a cidr: the
-   *  decision for a public address cannot differ from `decide`. Lets the hot path skip work. */
-  readonly addressBlind: boolean;
   /** The header values of matching inject rules, for a request over opened TLS. */
   injections(target: HttpTarget, decision: Decision): readonly Injection[];
 }

@@ -38,15 +38,6 @@ export class WildcardIndex<T> {
     if (this.#shapes.size > 0) this.#collectShapes(text, into);
   }
 
-  /** Every value, once. */
-  values(): T[] {
-    return [
-      ...this.#exact.values(),
-      ...this.#open.values(),
-      ...[...this.#shapes.values()].flatMap((shape) => [...shape.values.values()]),
-    ];
-  }
-
   #collectOpen(text: string, into: T[]): void {
     const left = this.#separator === '.';
     const separator = left ? 0x2e : 0x2f;
