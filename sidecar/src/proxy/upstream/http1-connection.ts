@@ -121,10 +121,12 @@ export class Http1Connection {
   }
 
   #malformed(error: unknown): UpstreamFailure {
-    const overflow = codeOf(error) === 'HPE_HEADER_OVERFLOW';
-    const what = overflow
-      ? 'answered with headers larger than 64 KiB'
-      : `did not answer in HTTP/1.1 (${codeOf(error) || 'parse error'})`;
+    const code = codeOf(error);
+    let what = `did not answer in HTTP/1.1 (${code})`;
+    if (code === 'HPE_HEADER_OVERFLOW') what = 'answered with headers larger than 64 KiB';
+    // Not the parser's: whoever took the answer threw, which is a fault of ours and must be found.
+    else if (!code.startsWith('HPE_'))
+      what = `answered, and boundary failed on the answer (${String(error)})`;
     return new UpstreamFailure('protocol', `${this.#place} ${what}.`, this.#exchange?.started);
   }
 
