@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { build } from 'esbuild';
+import { thirdPartyLicences } from './third-party-licences.ts';
 
 /** The directory of the repository. */
 export const ROOT = join(import.meta.dirname, '..');
@@ -39,6 +40,8 @@ export async function bundle(): Promise<Map<string, Uint8Array>> {
     target: 'node26',
     format: 'esm',
     write: false,
+    metafile: true,
+    absWorkingDir: ROOT,
     legalComments: 'none',
     logLevel: 'error',
     // Packages in CommonJS ask for Node's own modules through require, which a module does not have.
@@ -55,6 +58,8 @@ export async function bundle(): Promise<Map<string, Uint8Array>> {
     ...filesUnder(sidecar, (name) => name.endsWith('.schema.json') || name === 'schema.json'),
   ];
   for (const file of data) files.set(relative(sidecar, file), readFileSync(file));
+  const licences = thirdPartyLicences(ROOT, Object.keys(result.metafile.inputs));
+  files.set('THIRD-PARTY-LICENCES', Buffer.from(licences));
   // Only what the program reads: its dependencies are in the bundle.
   const manifest = { name: 'boundary', version: version(), license: 'MIT', type: 'module' };
   files.set('package.json', Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`));

@@ -63,7 +63,10 @@ main() {
   [[ -x $prefix/bin/boundary ]] && before="$("$prefix/bin/boundary" --version 2>/dev/null | head -n 1 || true)"
   [[ -d $prefix/bin/boundary ]] && fail "$prefix/bin/boundary is a directory. Move it away and run this again."
   if [[ -e $prefix/lib/boundary ]]; then mv "$prefix/lib/boundary" "$work/old"; fi
-  mv "$unpacked/lib/boundary" "$prefix/lib/boundary"
+  if ! mv "$unpacked/lib/boundary" "$prefix/lib/boundary"; then
+    if [[ -e $work/old ]]; then mv "$work/old" "$prefix/lib/boundary"; fi
+    fail "$prefix/lib/boundary could not be put in place (see above). What was there before is back."
+  fi
   mv -f "$unpacked/bin/boundary" "$prefix/bin/boundary"
 
   echo "boundary $version is installed${before:+ (it replaces $before)}:"

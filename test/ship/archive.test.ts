@@ -61,6 +61,18 @@ describe('the archives of make build-all', () => {
     assert.equal(readFileSync(machine).readUInt16LE(18), 183);
   });
 
+  it('carry the licence of every package that is in the bundle', () => {
+    const installed = join(home, '.local/lib/boundary');
+    const licences = readFileSync(join(installed, 'THIRD-PARTY-LICENCES'), 'utf8');
+    const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'sidecar/package.json'), 'utf8')) as {
+      dependencies: Record<string, string>;
+    };
+    for (const name of Object.keys(dependencies)) {
+      assert.match(licences, new RegExp(`^${name.replaceAll('.', '\\.')} \\d`, 'm'));
+    }
+    assert.match(licences, /Permission is hereby granted, free of charge/);
+  });
+
   it('are the same bytes again', async () => {
     const sums = readFileSync(join(RELEASE, 'SHA256SUMS'), 'utf8');
     await buildAll();
