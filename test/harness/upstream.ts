@@ -15,6 +15,7 @@ export interface Response {
   end(): unknown;
   end(chunk: string | Buffer): unknown;
   destroy(error?: Error): unknown;
+  on(event: 'drain', listener: () => void): unknown;
 }
 
 export type Handler = (request: Request, response: Response) => void;
