@@ -22,14 +22,16 @@ test('a proxy is named in both cases, and nothing but loopback goes around it', 
   assert.equal(env.no_proxy, env.NO_PROXY);
 });
 
-test('tools that replace their roots get the bundle, tools that add to them the CA', () => {
+test("tools get the bundle, but Deno, which adds to the system's roots, the CA", () => {
   const env = clientEnvironment({
     ...OPTIONS,
     base: { SSL_CERT_DIR: '/x', SSL_CERT_FILE: '/y', HOME: '/home/a' },
   });
   assert.equal(env.SSL_CERT_FILE, '/run/b/bundle.pem');
   assert.equal(env.GIT_SSL_CAINFO, '/run/b/bundle.pem');
-  assert.equal(env.NODE_EXTRA_CA_CERTS, '/run/b/ca.pem');
+  // What is passed unopened may be signed by a CA that only the machine's roots hold.
+  assert.equal(env.NODE_EXTRA_CA_CERTS, '/run/b/bundle.pem');
+  assert.equal(env.DENO_CERT, '/run/b/ca.pem');
   assert.equal('SSL_CERT_DIR' in env, false);
   assert.equal(env.HOME, '/home/a');
 });

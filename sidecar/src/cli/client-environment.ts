@@ -3,7 +3,7 @@ export interface ClientEnvironmentOptions {
   readonly proxyUrl: string;
   /** PEM: the machine's roots and the boundary's CA. */
   readonly bundlePath: string;
-  /** PEM: the boundary's CA alone, for tools that add it to roots of their own. */
+  /** PEM: the boundary's CA and corporate ones alone, for tools that add them to the system's roots. */
   readonly caPath: string;
   /** A Java trust store with what the bundle holds, or null where none was written. */
   readonly javaTrustStore: { readonly path: string; readonly password: string } | null;
@@ -30,8 +30,12 @@ const PROXY_VARIABLES = [
   'global_agent_http_proxy',
 ];
 
-/** Files that replace a tool's roots: they get the bundle. */
+/**
+ * Files that replace a tool's roots: they get the bundle. Node adds them to roots of its own, which lack what an
+ * administrator put into the machine's, and passed connections may need that.
+ */
 const BUNDLE_VARIABLES = [
+  'NODE_EXTRA_CA_CERTS', // Node, Bun, and what is made of them
   'SSL_CERT_FILE', // OpenSSL and what links it (Ruby, PHP, Perl, Python's ssl), Go, rustls-native-certs, uv
   'NIX_SSL_CERT_FILE', // the same inside Nix
   'CURL_CA_BUNDLE', // curl
@@ -50,12 +54,6 @@ const BUNDLE_VARIABLES = [
   'HEX_CACERTS_PATH', // Elixir's hex
   'JULIA_SSL_CA_ROOTS_PATH', // Julia
   'CONDA_SSL_VERIFY', // conda takes a path for a yes
-];
-
-/** Files that add to a tool's roots: they get the CA alone. */
-const ADDED_CA_VARIABLES = [
-  'NODE_EXTRA_CA_CERTS', // Node, Bun, and what is made of them
-  'DENO_CERT', // Deno
 ];
 
 /** What would leave the bundle unread, name a client's own way around, or another trust store. */
@@ -83,10 +81,10 @@ export function clientEnvironment(options: ClientEnvironmentOptions): Record<str
   setBothCases(environment, 'no_proxy', LOOPBACK);
   setBothCases(environment, 'npm_config_noproxy', LOOPBACK);
   for (const name of BUNDLE_VARIABLES) environment[name] = options.bundlePath;
-  for (const name of ADDED_CA_VARIABLES) environment[name] = options.caPath;
   environment.NODE_USE_ENV_PROXY = '1'; // without it Node's own fetch and http read no proxy variable
   // Debian's wget knows no variable for its roots, but one for its system's configuration.
   if (options.wgetConfigurationPath !== null) environment.SYSTEM_WGETRC = options.wgetConfigurationPath;
+  environment.DENO_CERT = options.caPath; // beside the store, which holds the system's roots
   environment.DENO_TLS_CA_STORE = 'system,mozilla';
   environment.CLOUDSDK_PROXY_TYPE = 'http';
   const proxy = new URL(options.proxyUrl);

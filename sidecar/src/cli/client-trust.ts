@@ -19,7 +19,7 @@ export function writeClientTrust(
   const path = (name: string) => join(directory, name);
   const bundle = bundlePem(authority, corporate);
   writeFileSync(path('bundle.pem'), bundle);
-  writeFileSync(path('ca.pem'), authority.certificatePem);
+  writeFileSync(path('ca.pem'), [authority.certificatePem, ...corporate].map(endedLine).join(''));
   writeJavaTrustStore(path('trust-store.jks'), bundle);
   writeFileSync(path('wgetrc'), wgetConfiguration(path('bundle.pem'), systemWgetConfiguration()));
   return {
@@ -28,6 +28,10 @@ export function writeClientTrust(
     javaTrustStore: { path: path('trust-store.jks'), password: JAVA_TRUST_STORE_PASSWORD },
     wgetConfigurationPath: path('wgetrc'),
   };
+}
+
+function endedLine(pem: string): string {
+  return pem.endsWith('\n') ? pem : `${pem}\n`;
 }
 
 function systemWgetConfiguration(): string {
