@@ -12,8 +12,6 @@ export type ControlAddress = { readonly host: string; readonly port: number } | 
 export interface ControlOptions extends ControlRoutes {
   /** Port 0 takes a free one. */
   readonly listen: ControlAddress;
-  /** Allows a listener that other machines can reach; the names it may then be called by in Host. */
-  readonly remote?: { readonly names: readonly string[] };
 }
 
 export interface Control {
@@ -34,18 +32,17 @@ export class ControlListenError extends Error {
  *   system's own error (EADDRINUSE, EACCES, ...) otherwise
  */
 export async function createControl(options: ControlOptions): Promise<Control> {
-  const { listen, remote, token } = options;
+  const { listen, token } = options;
   if (token === '')
     throw new ControlListenError('The control token is empty. Give it at least 16 characters.');
-  if ('host' in listen && remote === undefined && !isLoopback(listen.host)) {
+  if ('host' in listen && !isLoopback(listen.host)) {
     throw new ControlListenError(
       `The control plane would listen on ${listen.host}, which other machines may reach. Use 127.0.0.1, [::1] or a unix socket.`,
     );
   }
-  const names = 'path' in listen ? null : [listen.host, ...(remote?.names ?? [])];
   const server = createServer(
     { headersTimeout: 10_000, requestTimeout: 10_000, keepAliveTimeout: 5000, maxHeaderSize: 80 * 1024 },
-    controlRoutes(options, names),
+    controlRoutes(options, 'host' in listen),
   );
   server.maxConnections = 128;
   if ('path' in listen) {

@@ -21,23 +21,18 @@ export function hostOf(header: string | undefined): string | null {
 
 /**
  * Refuses requests whose Host is a name that is not ours: a web page can make its own name resolve to this listener
- * (DNS rebinding) and would then be of one origin with it. An address cannot be rebound.
- * @param names names that are ours beside `localhost`
+ * (DNS rebinding) and would then be of one origin with it. An address cannot be rebound, nor can `localhost`.
  */
-export function requireOwnHost(names: readonly string[]): RequestHandler {
-  const ours = new Set(['localhost', ...names.map((name) => name.toLowerCase())]);
-  return (request, response, next) => {
-    const host = hostOf(request.headers.host);
-    if (host !== null && (isIP(host) !== 0 || ours.has(host))) {
-      next();
-      return;
-    }
-    response.status(403).json({
-      error:
-        'The Host header names neither an address nor a name of this listener. Use its address, or localhost.',
-    });
-  };
-}
+export const requireOwnHost: RequestHandler = (request, response, next) => {
+  const host = hostOf(request.headers.host);
+  if (host !== null && (isIP(host) !== 0 || host === 'localhost')) {
+    next();
+    return;
+  }
+  response.status(403).json({
+    error: 'The Host header names neither an address nor localhost. Use the address of this listener.',
+  });
+};
 
 /** Requires `Authorization: Bearer TOKEN` (RFC 6750 section 2.1); compares in constant time. */
 export function requireToken(token: string): RequestHandler {

@@ -25,9 +25,9 @@ const paths = ['/healthz', '/readyz', '/metrics', '/v1/policy', '/v1/explain'];
 /**
  * The control plane as an express app. Health and metrics are open, `/v1` needs the token. Reads alone: nothing here
  * changes what is allowed. Every answer that is not metrics is JSON, errors as `{"error": "..."}`.
- * @param names names the listener has beside `localhost`, or null where Host means nothing (a unix socket)
+ * @param checksHost false where Host means nothing: on a unix socket
  */
-export function controlRoutes(routes: ControlRoutes, names: readonly string[] | null): Express {
+export function controlRoutes(routes: ControlRoutes, checksHost: boolean): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -36,7 +36,7 @@ export function controlRoutes(routes: ControlRoutes, names: readonly string[] | 
   app.enable('case sensitive routing');
 
   app.use(answerHeaders);
-  if (names !== null) app.use(requireOwnHost(names));
+  if (checksHost) app.use(requireOwnHost);
   app.use(readsOnly);
   app.use('/v1', requireToken(routes.token));
 

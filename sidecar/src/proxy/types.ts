@@ -15,8 +15,6 @@ export interface ListenAddress {
 export interface ProxyTimeouts {
   /** A request head, a ClientHello, the first bytes of a tunnel, a TLS handshake with the client. Default 30 s. */
   readonly head?: number;
-  /** An upstream connection for a tunnel or an upgrade, handshake included. Default 30 s. */
-  readonly connect?: number;
   /** A kept-alive connection on which nothing is asked. Default 120 s. */
   readonly idle?: number;
 }
