@@ -21,6 +21,14 @@ main() {
   [[ $# -le 1 ]] || fail "it takes one argument, a directory or an https address, but got $#."
   [[ -n $source ]] || fail "it was not told where the archives are. Set BOUNDARY_BASE_URL to the address that install.sh came from, or give the directory that holds them: bash install.sh DIRECTORY"
   case "$source" in
+    -h | --help)
+      echo "Usage: bash install.sh DIRECTORY   (one that holds the archives)"
+      echo "       BOUNDARY_BASE_URL=https://HOST/PATH bash install.sh"
+      echo "Also read: BOUNDARY_VERSION, and BOUNDARY_PREFIX (~/.local unless told)."
+      echo "To remove boundary: rm -rf $prefix/lib/boundary $prefix/bin/boundary"
+      return
+      ;;
+    -*) fail "it knows no option $source. See: bash install.sh --help" ;;
     https://*) source="${source%/}" ;;
     *://*) fail "$source is not an https address. Archives are taken over https or from a local directory." ;;
     *) [[ -d $source ]] || fail "$source is neither a directory nor an https address." ;;

@@ -13,6 +13,10 @@ if [ ! -x "$root/${node}" ]; then
   echo "boundary: its runtime is missing: expected an executable at $root/${node}. Install boundary again." >&2
   exit 126
 fi
+if [ -z "$(pwd -P 2>/dev/null)" ]; then
+  echo "boundary: the current directory is gone. Change to one that exists, and run this again." >&2
+  exit 125
+fi
 exec "$root/${node}" "$root/${entry}" "$@"
 `;
 }

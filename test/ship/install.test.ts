@@ -99,6 +99,20 @@ describe('install.sh', () => {
     assert.equal((await bash('cd / && ~/link')).output, 'boundary 1.2.3\n');
   });
 
+  it('says how to use and remove it, and takes no other option', async () => {
+    const { code, output } = await bash(`bash ${installer} --help`);
+    assert.equal(code, 0, output);
+    assert.match(output, /Usage: bash install\.sh DIRECTORY[^]*To remove boundary: rm -rf /);
+    assertNothingInstalled(await bash(`bash ${installer} --uninstall`), /knows no option --uninstall/);
+  });
+
+  it('the command says when the current directory is gone', async () => {
+    await bash(pipe());
+    const { code, output } = await bash('mkdir gone && cd gone && rmdir ../gone && ~/.local/bin/boundary');
+    assert.equal(code, 125, output);
+    assert.match(output, /^boundary: the current directory is gone\. /m);
+  });
+
   it('repeats safely and replaces an older version', async () => {
     assert.equal((await bash(pipe())).code, 0);
     const again = await bash(pipe());
