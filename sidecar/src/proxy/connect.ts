@@ -1,16 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Policy, Treatment } from '../policy/types.ts';
-import { connectTarget } from '../target/connect-target.ts';
+import { checkServerName, connectTarget } from '../target/connect-target.ts';
 import { authorityOf, urlOf } from '../target/target-text.ts';
 import type { Endpoint, Target, TunnelTarget } from '../target/types.ts';
 import type { ClientConnections } from './client-connection.ts';
-import type { Live, ProxyCore } from './core.ts';
+import type { ProxyCore } from './core.ts';
 import { type Denial, denialOf, ownAnswer, ownAnswerBytes } from './denial.ts';
 import { type FirstBytes, readFirstBytes } from './first-bytes.ts';
 import { endWith } from './last-words.ts';
 import { passTunnel } from './pass-tunnel.ts';
 import { ruledOut } from './verdict.ts';
+import { WatchedEndpoint } from './watched-endpoint.ts';
 
 /** Where a connection goes on once its bytes are to be read as requests. */
 export interface FrontEnds {
@@ -96,27 +97,6 @@ function begin(connection: Connecting, endpoint: Endpoint): void {
   void look(connection, endpoint, policy, treatment);
 }
 
-/** A tunnel that was let in and has not said yet what it is for. */
-class Pending implements Live {
-  readonly kind = 'pending';
-  slot = -1;
-  readonly #socket: Duplex;
-  readonly #endpoint: Endpoint;
-
-  constructor(socket: Duplex, endpoint: Endpoint) {
-    this.#socket = socket;
-    this.#endpoint = endpoint;
-  }
-
-  refusedBy(policy: Policy): boolean {
-    return policy.mode !== 'audit' && policy.treat(this.#endpoint).kind === 'deny';
-  }
-
-  close(): void {
-    this.#socket.destroy();
-  }
-}
-
 async function look(
   connection: Connecting,
   endpoint: Endpoint,
@@ -124,7 +104,7 @@ async function look(
   treatment: Treatment,
 ): Promise<void> {
   const { core, socket } = connection;
-  const pending = new Pending(socket, endpoint);
+  const pending = new WatchedEndpoint('pending', socket, endpoint);
   core.live.add(pending);
   // Where nothing is enforced, a server that speaks first is waited for, not cut off.
   const relaxed = policy.mode === 'audit' && treatment.kind === 'deny';
@@ -166,9 +146,9 @@ function goOn(
       return;
     case 'tls': {
       const { serverName } = first.hello;
-      if (serverName !== null && serverName !== endpoint.host) {
-        const reason = `The connection is for ${authorityOf(endpoint)}, its TLS server name is "${serverName}". Connect to the name that is meant.`;
-        drop(connection, tls, reason, [endpoint.host, serverName], ALERT_NAME);
+      const named = checkServerName(endpoint, serverName);
+      if (!named.ok) {
+        drop(connection, tls, named.refusal.reason, named.refusal.claimed, ALERT_NAME);
         return;
       }
       const opens = treatment.kind === 'sniff' ? treatment.tls === 'open' : policy.inspect === 'always';

@@ -1,10 +1,10 @@
 import { performServerHandshake, type ServerHttp2Session } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { TLSSocket, type TLSSocketOptions } from 'node:tls';
-import type { Policy } from '../policy/types.ts';
 import { urlOf } from '../target/target-text.ts';
 import type { Endpoint } from '../target/types.ts';
-import type { Live, ProxyCore } from './core.ts';
+import type { ProxyCore } from './core.ts';
+import { WatchedEndpoint } from './watched-endpoint.ts';
 
 /** Where opened connections go. */
 export interface OpenedTls {
@@ -33,30 +33,9 @@ const HTTP2 = {
   streamResetRate: 100,
 };
 
-/** An opened connection; the requests inside are judged one by one, it only has to be closed with its endpoint. */
-class Opened implements Live {
-  readonly kind = 'opened';
-  slot = -1;
-  readonly #socket: Duplex;
-  readonly #endpoint: Endpoint;
-
-  constructor(socket: Duplex, endpoint: Endpoint) {
-    this.#socket = socket;
-    this.#endpoint = endpoint;
-  }
-
-  refusedBy(policy: Policy): boolean {
-    return policy.mode !== 'audit' && policy.treat(this.#endpoint).kind === 'deny';
-  }
-
-  close(): void {
-    this.#socket.destroy();
-  }
-}
-
 /** Lets a connection be closed when a new policy closes its endpoint. */
 export function watchOpened(core: ProxyCore, socket: Duplex, endpoint: Endpoint): void {
-  const opened = new Opened(socket, endpoint);
+  const opened = new WatchedEndpoint('opened', socket, endpoint);
   core.live.add(opened);
   socket.once('close', () => core.live.delete(opened));
 }
