@@ -102,7 +102,7 @@ describe('install.sh', () => {
   it('says how to use and remove it, and takes no other option', async () => {
     const { code, output } = await bash(`bash ${installer} --help`);
     assert.equal(code, 0, output);
-    assert.match(output, /Usage: bash install\.sh DIRECTORY[^]*To remove boundary: rm -rf /);
+    assert.match(output, /Usage: bash install\.sh DIRECTORY[\s\S]*To remove boundary: rm -rf /);
     assertNothingInstalled(await bash(`bash ${installer} --uninstall`), /knows no option --uninstall/);
   });
 
