@@ -40,6 +40,7 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
   const sockets = new Set<Duplex>();
   const server = createHttp1Server(core, connections, idleMs);
   server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
+  server.on('drop', () => recordDropped(options, server.maxConnections));
   server.on('connection', (socket: Socket) => {
     if (connections.has(socket)) return;
     connections.note(socket, { endpoint: null, scheme: 'http', serverName: null });
@@ -117,6 +118,15 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
       await closed;
     },
   };
+}
+
+/** Node has closed a connection that there was no room for. */
+function recordDropped({ audit, metrics }: ProxyOptions, most: number): void {
+  const reason = `No more than ${most} client connections are taken at a time. Close some, and try again.`;
+  metrics.decision('deny', 'tcp', null, null);
+  const unknown = { method: null, url: null, host: null, port: null, address: null, claimed: [] };
+  const entry = audit.open({ protocol: 'tcp', ...unknown, verdict: 'deny', rule: null, reason });
+  entry.end({ status: null, bytesIn: 0, bytesOut: 0, error: 'too-many-connections' });
 }
 
 /** As for HTTP/1.1: a connection on which nothing is asked ends, one whose answer takes long does not. */

@@ -33,7 +33,7 @@ export interface ProxyOptions {
   /** True where a corporate proxy stands upstream: then names are not looked up here, it resolves them. */
   readonly chained?: boolean;
   readonly timeouts?: ProxyTimeouts;
-  /** Client connections beyond this are closed at once. Default 8192. */
+  /** Client connections beyond this are closed at once, on record. Default 8192. */
   readonly maxConnections?: number;
 }
 
