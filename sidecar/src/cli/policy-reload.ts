@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import type { LoadResult } from '../policy/types.ts';
 import { watchFile } from './file-watch.ts';
 
@@ -20,22 +20,61 @@ export interface PolicyReload {
   close(): void;
 }
 
+/**
+ * A writer empties a file before it fills it, and may fill it in steps. An empty file is a policy, and half of one may
+ * lack its deny rules: a file is read once it has rested this long, in milliseconds.
+ */
+const restMs = 50;
+
 /** Reloads a policy when its file changes. All or nothing: no half of a file is ever in force. */
 export function reloadOnChange(options: PolicyReloadOptions): PolicyReload {
   const { path } = options;
   let seen = fingerprint(path);
+  let asked = false;
+  let timer: NodeJS.Timeout | undefined;
   const reload = () => {
-    // Taken before reading: a change in between is then seen again rather than missed.
-    seen = fingerprint(path);
+    timer = undefined;
+    const rest = path === null ? 0 : restMs - ageOf(path);
+    if (rest > 0) {
+      timer = setTimeout(reload, rest);
+      return;
+    }
+    const found = fingerprint(path);
+    if (!asked && found === seen) return;
     const result = options.read();
+    if (fingerprint(path) !== found) {
+      timer = setTimeout(reload, restMs);
+      return;
+    }
+    asked = false;
+    seen = found;
     if (result.ok) options.accepted(result);
     else options.refused(result);
   };
   const look = () => {
-    if (fingerprint(path) !== seen) reload();
+    if (timer === undefined) reload();
   };
   const stop = path === null ? () => {} : watchFile(path, look);
-  return { now: reload, close: stop };
+  return {
+    now() {
+      asked = true;
+      look();
+    },
+    close() {
+      clearTimeout(timer);
+      stop();
+    },
+  };
+}
+
+/** The clock of a file system may be somewhat ahead of ours, in milliseconds. */
+const clockSkewMs = 1_000;
+
+/** Milliseconds since a file was last written to. A file of the future counts as old, as does one that is not there. */
+function ageOf(path: string): number {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  const age = stats === undefined ? Number.POSITIVE_INFINITY : Date.now() - stats.mtimeMs;
+  return age < -clockSkewMs ? Number.POSITIVE_INFINITY : Math.max(age, 0);
 }
 
 /** What a file holds, by its hash, or why it cannot be read. */
