@@ -36,6 +36,7 @@ test-coverage: build ## The tests with line coverage per file
 bench: build ## boundary beside squid and tinyproxy: CPU, requests/s, first byte, memory (ARGS="--rounds 5")
 	@$(NODE) test/setup/packages.ts
 	@$(NODE) test/bench/main.ts $(ARGS)
+	@$(NODE) test/bench/policy.ts
 
 .PHONY: demo
 demo: build ## One allowed and one denied request, with their audit lines and metrics

@@ -25,6 +25,9 @@ export interface LoadResult {
 
 const HEAD_END = Buffer.from('\r\n\r\n');
 
+/** A kept connection was closed before its answer began: a client sends the request again (RFC 9112 section 9.3.1). */
+class Stale extends Error {}
+
 function dial(host: string, port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, noDelay: true });
@@ -107,7 +110,8 @@ function once(
       if (error) reject(error);
       else resolve({ firstByte, keep });
     };
-    const onClose = () => done(new Error('closed within an answer'));
+    const onClose = () =>
+      done(firstByte === 0 ? new Stale('closed before an answer') : new Error('closed within an answer'));
     const onData = (chunk: Buffer) => {
       if (firstByte === 0) firstByte = (performance.now() - start) / 1000;
       count(chunk.length);
@@ -120,7 +124,7 @@ function once(
         if (!/^HTTP\/1\.[01] 200/.test(text)) return done(new Error(`answered ${text.slice(0, 100)}`));
         const length = /\ncontent-length: *(\d+)/i.exec(text);
         if (!length) return done(new Error(`no Content-Length in ${text}`));
-        keep = !/\nconnection: *close/i.test(text);
+        keep = text.startsWith('HTTP/1.1') && !/\nconnection: *close/i.test(text);
         left = Number(length[1]);
         rest = head.length - end - 4;
         head = null;
@@ -153,23 +157,28 @@ export async function load(
   let bytes = 0;
   const worker = async (): Promise<void> => {
     let stream: Duplex | null = null;
+    let used = false;
     while (left > 0) {
       left--;
+      if (stream?.destroyed || stream?.readableEnded) stream = null;
       try {
         if (!stream) {
           stream = await open(path);
           stream.on('error', () => {});
+          used = false;
         }
         const answer = await once(stream, request, (n) => {
           bytes += n;
         });
+        used = true;
         firstByte.push(answer.firstByte);
         if (!options.reuse || !answer.keep) {
           stream.destroy();
           stream = null;
         }
-      } catch {
-        failures++;
+      } catch (error) {
+        if (error instanceof Stale && used) left++;
+        else failures++;
         stream?.destroy();
         stream = null;
         // A proxy that fails everything must not hold the run for ever.

@@ -42,6 +42,9 @@ function shuffled<T>(items: readonly T[]): T[] {
     .map(({ item }) => item);
 }
 
+/** The part of a scenario's requests that a proxy is given where it takes a thread and a connection for each of them. */
+const SHARE: Readonly<Record<string, number>> = { tinyproxy: 0.1 };
+
 async function measure(
   scenario: Scenario,
   proxy: Running | null,
@@ -50,7 +53,8 @@ async function measure(
 ): Promise<Sample> {
   if (proxy) resetPeak(proxy.pid);
   const before = proxy ? cpuSeconds(proxy.pid) : 0;
-  const result = await scenario.run(pathsFor(proxy, upstream, scenario.port), scale);
+  const share = scenario.measure === 'bytes' ? 1 : (SHARE[proxy?.name ?? ''] ?? 1);
+  const result = await scenario.run(pathsFor(proxy, upstream, scenario.port), scale * share);
   const cpu = proxy ? cpuSeconds(proxy.pid) - before : 0;
   const work = scenario.measure === 'bytes' ? result.bytes / 2 ** 30 : result.requests / 10_000;
   const rate =
@@ -110,7 +114,7 @@ try {
   const rounds = Number(options.rounds);
   const scale = Number(options.scale);
   const only = options.only?.split(',');
-  const versions = proxies.flatMap((proxy) => (proxy ? [`${proxy.name} ${proxy.version}`] : [])).join(', ');
+  const versions = proxies.flatMap((proxy) => (proxy ? [proxy.version] : [])).join(', ');
   const report = [
     `${new Date().toISOString().slice(0, 10)}, Linux ${release()}, ${cpus().length} x ${cpus()[0]?.model ?? 'CPU'}; ${versions}; median of ${rounds} rounds, alternating and shuffled.`,
     'CPU is that of the proxy alone (all its processes); the load generator and nginx share the same cores.\n',
@@ -120,7 +124,8 @@ try {
     if (only && !only.includes(scenario.name)) continue;
     const takers = proxies.filter((proxy) => !proxy || proxy.ports[scenario.port] !== undefined);
     const samples = new Map<string, Sample[]>(takers.map((proxy) => [proxy?.name ?? 'direct', []]));
-    for (const proxy of takers) await measure(scenario, proxy, upstream, scale / 10);
+    // Warm: connections made, caches filled, code compiled. Proxies run for days.
+    for (const proxy of takers) await measure(scenario, proxy, upstream, scale);
     for (let round = 0; round < rounds; round++) {
       for (const proxy of shuffled(takers)) {
         samples.get(proxy?.name ?? 'direct')?.push(await measure(scenario, proxy, upstream, scale));

@@ -153,7 +153,14 @@ export async function startSquid(dir: string, upstreamCa: string): Promise<Runni
   const child = start('squid', 'squid', ['-N', '-d', '1', '-f', conf], dir);
   await listening(ports.passed, child, 'squid');
   const version = /Version (\S+)/.exec(execFileSync('squid', ['-v'], { encoding: 'utf8' }))?.[1] ?? '';
-  return { name: 'squid', version, pid: child.pid ?? 0, ports, ca: [bumpCa], stop: stopper(child) };
+  return {
+    name: 'squid',
+    version: `squid ${version}`,
+    pid: child.pid ?? 0,
+    ports,
+    ca: [bumpCa],
+    stop: stopper(child),
+  };
 }
 
 /** tinyproxy: one port for plain requests and CONNECT; it opens no TLS. */
@@ -169,7 +176,7 @@ export async function startTinyproxy(dir: string): Promise<Running> {
   const version = /(\d+\.\d+\.\d+)/.exec(execFileSync('tinyproxy', ['-v'], { encoding: 'utf8' }))?.[1] ?? '';
   return {
     name: 'tinyproxy',
-    version,
+    version: `tinyproxy ${version}`,
     pid: child.pid ?? 0,
     ports: { plain: port, passed: port },
     ca: [],
