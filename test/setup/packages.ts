@@ -26,6 +26,9 @@ const NEEDS: readonly Need[] = [
   program('curl', 'a client'),
   program('wget', 'a client'),
   program('git', 'a client and, with git http-backend, an upstream'),
+  program('openssh-client', 'a client', 'ssh'),
+  program('openssh-server', 'an upstream', 'sshd'),
+  program('netcat-openbsd', 'the ProxyCommand of ssh', 'nc'),
   program('openssl', 'checks the certificates'),
   program('python3', 'a client, and terminals for tests'),
   {

@@ -10,6 +10,7 @@ import { type Denial, denialOf, ownAnswer, ownAnswerBytes } from './denial.ts';
 import { type FirstBytes, readFirstBytes } from './first-bytes.ts';
 import { endWith } from './last-words.ts';
 import { passTunnel } from './pass-tunnel.ts';
+import { isSsh, sshDisconnect } from './ssh-disconnect.ts';
 import { ruledOut } from './verdict.ts';
 import { WatchedEndpoint } from './watched-endpoint.ts';
 
@@ -179,7 +180,8 @@ function goOn(
     case 'late':
     case 'other': {
       if (!relaxed) {
-        drop(connection, opaque, notHttp(endpoint, first.kind), []);
+        const reason = notHttp(endpoint, first.kind);
+        drop(connection, opaque, reason, [], isSsh(first.bytes) ? sshDisconnect(reason) : null);
         return;
       }
       passTunnel(core, socket, opaque, {
@@ -217,12 +219,12 @@ function drop(
   target: Target,
   reason: string,
   claimed: readonly string[],
-  alert: Buffer | null = null,
+  lastWords: Buffer | null = null,
 ): void {
   const { core, socket } = connection;
   const entry = record(core, target, reason, claimed, null);
-  if (alert === null || socket.destroyed) socket.destroy();
-  else endWith(socket, alert);
+  if (lastWords === null || socket.destroyed) socket.destroy();
+  else endWith(socket, lastWords);
   entry.end({ status: null, bytesIn: 0, bytesOut: 0, error: null });
 }
 
