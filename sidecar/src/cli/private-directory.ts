@@ -25,6 +25,8 @@ export function makeDirectory(path: string, purpose: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw new CommandError(`cannot make ${path} for ${purpose}: ${messageOf(error)}`);
+    throw new CommandError(
+      `cannot make ${path} for ${purpose}: ${messageOf(error)}; name a place where this user may write`,
+    );
   }
 }

@@ -181,9 +181,20 @@ class TreeBuilder {
     this.#nodes += 1;
     this.#offset = event.start;
     const items: YamlNode[] = [];
-    while (this.#peek() !== EVENT_ID.POP) items.push(this.#node());
+    while (this.#peek() !== EVENT_ID.POP) {
+      const next = this.#events[this.#next];
+      if (next?.type === EVENT_ID.SCALAR && next.valueStart === -1) this.#toDash();
+      items.push(this.#node());
+    }
     this.#take();
     return { kind: 'sequence', at: this.#places.at(event.start), items };
+  }
+
+  /** An empty item of a block list stands right behind its dash, for which there is no event. */
+  #toDash(): void {
+    const between = /(?:[\s{}[\],:"']|#[^\r\n]*)*-(?=\s|$)/y;
+    between.lastIndex = this.#offset;
+    if (between.test(this.#text)) this.#offset = between.lastIndex;
   }
 
   #mapping(event: MappingEvent): MappingNode {
