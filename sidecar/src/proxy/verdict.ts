@@ -1,6 +1,7 @@
 import { readAddress } from '../policy/address.ts';
 import { classOf } from '../policy/address-class.ts';
 import type { AddressDecision, Decision, Policy, Rule } from '../policy/types.ts';
+import { ResolveError } from '../resolver/resolve-error.ts';
 import type { Target } from '../target/types.ts';
 import type { ProxyCore } from './core.ts';
 import type { Denial } from './denial.ts';
@@ -92,10 +93,11 @@ export function resolvedElsewhere(core: ProxyCore, target: Target): boolean {
 
 /** What a failed lookup is answered with. Nothing was dialled. */
 export function lookupDenial(target: Target, error: unknown): Denial {
-  const kind =
-    typeof error === 'object' && error !== null && 'kind' in error ? String(error.kind) : 'failure';
-  const found = error instanceof Error ? error.message : `The lookup failed: ${kind}.`;
-  return { status: kind === 'timeout' ? 504 : 502, reason: `${target.host}: ${found}`, rule: null };
+  // The resolver's own errors name the host and say what to do.
+  if (error instanceof ResolveError)
+    return { status: error.kind === 'timeout' ? 504 : 502, reason: error.message, rule: null };
+  const found = error instanceof Error ? error.message : String(error);
+  return { status: 502, reason: `The lookup of ${target.host} failed: ${found}`, rule: null };
 }
 
 /**
