@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { connect as tlsConnect, type TLSSocket } from 'node:tls';
+import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { type Sidecar, startSidecar } from '../harness/boundary.ts';
 import { localName } from '../harness/local-name.ts';
 import { createTestCa, type TestCa } from '../harness/test-ca.ts';
@@ -105,6 +105,7 @@ export async function openTls(
       ciphers: 'ALL@SECLEVEL=0',
     }),
   });
+  tls.on('close', () => socket.destroy());
   await once(tls, 'secureConnect');
   return tls;
 }
@@ -118,10 +119,7 @@ export interface Setting extends AsyncDisposable {
   /** A name of this machine that no rule of `policy` has unless it was written there. */
   readonly otherName: string;
   /** Runs an attack; hands back the audit lines that came of it, once there are `atLeast` of them that ended. */
-  during<T>(
-    attack: () => Promise<T>,
-    atLeast?: number,
-  ): Promise<{ result: T; lines: readonly AuditLine[] }>;
+  during<T>(attack: () => Promise<T>, atLeast?: number): Promise<{ result: T; lines: readonly AuditLine[] }>;
   /** The text of /metrics. */
   metrics(): Promise<string>;
   /** Fails where the process has ended or does not answer. */
