@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { exchangeRaw, policyOf, readUntil, startProxy } from './proxy-under-test.ts';
+import { startUpstream } from '../harness/upstream.ts';
+import { exchangeRaw, LOOPBACK, policyOf, readUntil, startProxy } from './proxy-under-test.ts';
 
 const DENIED = 'GET http://denied.test/ HTTP/1.1\r\nHost: denied.test\r\n\r\n';
 
@@ -21,4 +22,20 @@ test('a connection beyond the most is closed and on record, and room is made by 
     answer = await exchangeRaw(boundary.port, DENIED.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
   assert.match(answer, /^HTTP\/1\.1 403/);
   await boundary.close();
+});
+
+test('requests that wait on one connection are bounded', async () => {
+  const upstream = await startUpstream({ handler: () => {} });
+  const authority = `slow.test:${upstream.port}`;
+  const boundary = await startProxy({
+    policy: policyOf([{ domains: ['slow.test'], ports: 'any', cidrs: LOOPBACK }]),
+  });
+  const request = `GET http://${authority}/ HTTP/1.1\r\nHost: ${authority}\r\n\r\n`;
+  assert.equal(await exchangeRaw(boundary.port, request.repeat(5_000)), '');
+  const errors = boundary.records.map(({ outcome }) => outcome?.error);
+  assert.equal(errors.filter((error) => error === 'too-many-waiting').length, 1);
+  assert.equal(errors.filter((error) => error === 'client-abort').length, 100);
+  assert.equal(errors.length, 101);
+  await boundary.close();
+  await upstream.close();
 });

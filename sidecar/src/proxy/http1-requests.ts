@@ -12,6 +12,9 @@ import { Http1Answer } from './http1-answer.ts';
 const HEAD_OCTETS = 65_536;
 /** Names and values; the octets alone would let many thousand short ones through. */
 const FIELDS = 2_000;
+/** Requests of one connection that wait for their answers. Without an end, the client would decide about our memory. */
+const MOST_WAITING = 100;
+const TOO_MANY_WAITING = `More than ${MOST_WAITING} requests on one connection wait for their answers. Send fewer at a time, or use several connections.`;
 
 /**
  * The one node:http server that reads every HTTP/1.1 request: those of the proxy's port, and those inside tunnels,
@@ -35,7 +38,14 @@ export function createHttp1Server(core: ProxyCore, connections: ClientConnection
   // A client that has sent its request and closed its side still gets the answer.
   Object.assign(server, { httpAllowHalfOpen: true });
   const run = (request: IncomingMessage, response: ServerResponse, refused?: Parsed<HttpTarget>) => {
-    const connection = connections.of(request.socket);
+    const { socket } = request;
+    const connection = connections.of(socket);
+    // What the parser had read already when the connection was cut.
+    if (socket.destroyed) return;
+    if (connection.answers.size >= MOST_WAITING) {
+      cut(core, connections, socket, 'too-many-waiting', TOO_MANY_WAITING);
+      return;
+    }
     const { endpoint, scheme, serverName } = connection;
     const { method = '', rawHeaders, url = '' } = request;
     const parsed =
@@ -92,14 +102,20 @@ export function refusedBehindAnswer(
   if (connections.of(socket).answers.size === 0) return false;
   const reason =
     'A CONNECT or an upgrade came before the answer to the request in front of it. Wait for that answer, or use a connection of its own.';
-  recordRefused(core, connections, socket, reason).end({
-    status: null,
-    bytesIn: 0,
-    bytesOut: 0,
-    error: 'unreadable-request',
-  });
-  socket.destroy();
+  cut(core, connections, socket, 'unreadable-request', reason);
   return true;
+}
+
+/** Ends a connection on which no answer of ours can be told from those that are under way. */
+function cut(
+  core: ProxyCore,
+  connections: ClientConnections,
+  socket: Duplex,
+  error: string,
+  reason: string,
+): void {
+  recordRefused(core, connections, socket, reason).end({ status: null, bytesIn: 0, bytesOut: 0, error });
+  socket.destroy();
 }
 
 /** The record of what became no request. */
@@ -143,13 +159,15 @@ function answerUnreadable(
     socket.destroy();
     return;
   }
-  const { answers, closing } = connections.of(socket);
-  if (closing) return;
+  const connection = connections.of(socket);
+  if (connection.closing) return;
+  // What else is read from this connection, the parser fails on again: one record and one answer are enough.
+  connection.closing = true;
   const { status, reason } = unreadable(error);
   const entry = recordRefused(core, connections, socket, reason);
   const answer = ownAnswer({ status, reason, rule: null }, entry.id, false);
   // Behind an answer that is under way, another would be read as a part of it.
-  const answering = answers.size > 0;
+  const answering = connection.answers.size > 0;
   if (answering || !socket.writable) socket.destroy();
   else {
     socket.end(ownAnswerBytes(answer));
