@@ -152,7 +152,7 @@ test('what a tunnel may not carry never reaches the upstream', async (t) => {
   });
   await refused('a protocol that is neither HTTP nor TLS', async () => {
     const socket = await openTunnel(boundary.port, `allowed.test:${port}`);
-    socket.write('SSH-2.0-OpenSSH_9.2\r\n');
+    socket.write('EHLO mail.example\r\n');
     assert.equal(await readAll(socket), '');
   });
   await refused('HTTP/2 without TLS', async () => {
