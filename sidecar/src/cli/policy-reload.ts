@@ -24,7 +24,7 @@ export interface PolicyReload {
  * A writer empties a file before it fills it, and may fill it in steps. An empty file is a policy, and half of one may
  * lack its deny rules: a file is read once it has rested this long, in milliseconds.
  */
-const restMs = 50;
+const restMs = 250;
 
 /** Reloads a policy when its file changes. All or nothing: no half of a file is ever in force. */
 export function reloadOnChange(options: PolicyReloadOptions): PolicyReload {
@@ -34,7 +34,7 @@ export function reloadOnChange(options: PolicyReloadOptions): PolicyReload {
   let timer: NodeJS.Timeout | undefined;
   const reload = () => {
     timer = undefined;
-    const rest = path === null ? 0 : restMs - ageOf(path);
+    const rest = restOf(path);
     if (rest > 0) {
       timer = setTimeout(reload, rest);
       return;
@@ -42,7 +42,8 @@ export function reloadOnChange(options: PolicyReloadOptions): PolicyReload {
     const found = fingerprint(path);
     if (!asked && found === seen) return;
     const result = options.read();
-    if (fingerprint(path) !== found) {
+    // It may have been emptied since it was looked at.
+    if (restOf(path) > 0 || fingerprint(path) !== found) {
       timer = setTimeout(reload, restMs);
       return;
     }
@@ -69,6 +70,11 @@ export function reloadOnChange(options: PolicyReloadOptions): PolicyReload {
 
 /** The clock of a file system may be somewhat ahead of ours, in milliseconds. */
 const clockSkewMs = 1_000;
+
+/** Milliseconds until a file may be read. */
+function restOf(path: string | null): number {
+  return path === null ? 0 : restMs - ageOf(path);
+}
 
 /** Milliseconds since a file was last written to. A file of the future counts as old, as does one that is not there. */
 function ageOf(path: string): number {
