@@ -116,6 +116,7 @@ test('TLS that is passed unopened shows curl the certificate of the upstream', a
   assert.match(result.stderr, /issuer: CN=boundary test CA/);
   const line = auditLine(result, { verdict: 'allow', protocol: 'tls', host: site.name });
   assert.ok(Number(line.bytes_out) > ALPHABET.length);
+  assert.notEqual(line.error, 'stopping');
 });
 
 test('an allowed name whose certificate is not trusted is answered 502, never passed on', async () => {

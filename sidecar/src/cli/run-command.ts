@@ -117,14 +117,18 @@ export async function runCommand(
     const proxyUrl = `http://${authorityOf(engine.address)}`;
     result = await runChild(command, clientEnvironment({ ...clientTrust, proxyUrl, base: env }));
   } finally {
-    // What the command left behind in the background has no way out any more.
-    await engine.close(0);
+    // What the command left behind in the background has no way out any more. The moment is for the last packets of
+    // connections that the command itself closed, which would be recorded as cut.
+    await engine.close(settleMs);
   }
   if (result.fault !== null) writeError(`boundary: ${result.fault}`);
   if (logFile !== null)
     writeError(`boundary: ${tallyText(engine.tally)}; ${logText(logFile, engine.losses)}`);
   return result.exitCode;
 }
+
+/** How long connections may take to end once the command has. */
+const settleMs = 250;
 
 /** How audit files are kept: 64 MiB each, the file itself and four that were set aside. */
 export const auditRotation = { maxBytes: 64 * 1024 * 1024, keep: 4 } as const;
