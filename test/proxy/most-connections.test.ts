@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, connect } from 'node:net';
 import { test } from 'node:test';
 import { startUpstream } from '../harness/upstream.ts';
 import { exchangeRaw, LOOPBACK, policyOf, readUntil, startProxy } from './proxy-under-test.ts';
@@ -38,4 +40,22 @@ test('requests that wait on one connection are bounded', async () => {
   assert.equal(errors.length, 101);
   await boundary.close();
   await upstream.close();
+});
+
+test('the kernel looks after clients that vanish without a word', async () => {
+  const boundary = await startProxy({ policy: policyOf([]) });
+  const client = connect(boundary.port, '127.0.0.1');
+  await once(client, 'connect');
+  client.write(DENIED);
+  await readUntil(client, 'Request id');
+  const hex = (port: number) => port.toString(16).toUpperCase().padStart(4, '0');
+  const { port } = client.address() as AddressInfo;
+  const ends = `:${hex(boundary.port)} 0100007F:${hex(port)} `;
+  const row = readFileSync('/proc/net/tcp', 'latin1')
+    .split('\n')
+    .find((line) => line.includes(ends));
+  // The field behind the two queues is the timer; 02 is the one of SO_KEEPALIVE (proc_net_tcp in the kernel's docs).
+  assert.match(row ?? '', / 01 [0-9A-F]{8}:[0-9A-F]{8} 02:/);
+  client.destroy();
+  await boundary.close();
 });

@@ -10,6 +10,8 @@ import { Http1Answer } from './http1-answer.ts';
 
 /** Octets of a request line and its header section together. */
 const HEAD_OCTETS = 65_536;
+/** Silence after which the kernel asks whether the client is still there (tcp(7), SO_KEEPALIVE). */
+const KEEP_ALIVE_MS = 60_000;
 /** Names and values; the octets alone would let many thousand short ones through. */
 const FIELDS = 2_000;
 /** Requests of one connection that wait for their answers. Without an end, the client would decide about our memory. */
@@ -29,6 +31,9 @@ export function createHttp1Server(core: ProxyCore, connections: ClientConnection
     requestTimeout: 0,
     keepAliveTimeout: idleMs,
     connectionsCheckingInterval: Math.min(5_000, core.headTimeout),
+    // A client that vanished without a word would hold its tunnel, and what is upstream of it, for ever.
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_MS,
     // Judged by the target's parser, which says why.
     requireHostHeader: false,
   });
