@@ -1,6 +1,6 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { CommandError, messageOf } from './command-error.ts';
 
 /**
@@ -23,10 +23,23 @@ export function stateDirectory(env: NodeJS.ProcessEnv): string {
 /** Makes a directory and its parents, for this user alone where it is new. `purpose` completes "cannot make ...". */
 export function makeDirectory(path: string, purpose: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeWithParents(resolve(path));
   } catch (error) {
     throw new CommandError(
       `cannot make ${path} for ${purpose}: ${messageOf(error)}; name a place where this user may write`,
     );
+  }
+}
+
+/** `recursive: true` of Node's own mkdir never returns below /proc, where mkdir(2) says ENOENT whatever exists. */
+function makeWithParents(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  const parent = dirname(path);
+  if (parent !== path) makeWithParents(parent);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Somebody else may have made it meanwhile.
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
 }
