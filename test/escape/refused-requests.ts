@@ -27,6 +27,15 @@ export const REFUSED: Record<string, Row> = {
     request: 'GET localhost:{ap}/open/x HTTP/1.1\nHost: {f}\n\n',
     status: 400,
   },
+  'HTTP/2.0 in the form of HTTP/1': {
+    request: 'GET http://{a}/open/x HTTP/2.0\nHost: {a}\n\n',
+    status: 400,
+    control: 'GET http://{a}/open/x HTTP/1.0\nHost: {a}\n\n',
+  },
+  'HTTP/0.9 with a header section': {
+    request: 'GET http://{a}/open/x HTTP/0.9\nHost: {a}\n\n',
+    status: 400,
+  },
   'no host but the Host header': {
     request: 'GET /open/x HTTP/1.1\nHost: {f}\n\n',
     status: 400,

@@ -21,7 +21,7 @@ export interface VerdictRecord {
 
 /** How it ended. */
 export interface Outcome {
-  /** HTTP status given to the client; null for tunnels and for connections that got no answer. */
+  /** HTTP status given to the client, for a tunnel its CONNECT's 200 or its upgrade's 101; null where nothing was answered. */
   readonly status: number | null;
   /** Body (or tunnel) bytes from the client. */
   readonly bytesIn: number;

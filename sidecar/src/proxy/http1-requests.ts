@@ -54,9 +54,11 @@ export function createHttp1Server(core: ProxyCore, connections: ClientConnection
     const { endpoint, scheme, serverName } = connection;
     const { method = '', rawHeaders, url = '' } = request;
     const parsed =
-      rawHeaders.length > 2 * FIELDS
-        ? tooManyFields(rawHeaders.length / 2)
-        : httpTarget({ scheme, method, requestTarget: url, rawHeaders, endpoint, serverName });
+      request.httpVersionMajor !== 1
+        ? anotherVersion(request.httpVersion)
+        : rawHeaders.length > 2 * FIELDS
+          ? tooManyFields(rawHeaders.length / 2)
+          : httpTarget({ scheme, method, requestTarget: url, rawHeaders, endpoint, serverName });
     const incoming = {
       parsed: refused ?? parsed,
       method,
@@ -139,6 +141,12 @@ function recordRefused(core: ProxyCore, connections: ClientConnections, socket: 
     rule: null,
     reason,
   });
+}
+
+/** Node's parser also takes lines that claim HTTP/0.9 and HTTP/2.0, whose framing would be another. */
+function anotherVersion(found: string): Parsed<HttpTarget> {
+  const reason = `The request claims HTTP/${found} in the form of HTTP/1. Expected HTTP/1.1 or HTTP/1.0.`;
+  return { ok: false, refusal: { status: 400, reason, claimed: [] } };
 }
 
 function tooManyFields(found: number): Parsed<HttpTarget> {
