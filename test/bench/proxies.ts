@@ -8,8 +8,9 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from '../harness/free-port.ts';
 import { createTestCa } from '../harness/test-ca.ts';
 
 /** One server of the bench: its process and the ports that it answers on, by name. */
@@ -21,16 +22,6 @@ export interface Running {
   /** Extra certificates that its clients must trust. */
   readonly ca: readonly string[];
   stop(): Promise<void>;
-}
-
-/** A port of loopback that was free a moment ago; the programs under test cannot say which port they took. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 function fill(template: string, values: Readonly<Record<string, string | number>>): string {
