@@ -1,47 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer as createHttpsServer } from 'node:https';
-import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
-import { after, describe, test } from 'node:test';
-import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import { createServer as createTcpServer, type Socket } from 'node:net';
+import { describe, test } from 'node:test';
+import { createServer as createTlsServer } from 'node:tls';
 import { ExchangeRecorder, exchange } from '../../../../test/harness/exchange-recorder.ts';
-import { createTestCa } from '../../../../test/harness/test-ca.ts';
-import { createMetrics } from '../../metrics/create-metrics.ts';
-import type { Route, UpstreamClient } from '../upstream-types.ts';
-import { createUpstream } from './create-upstream.ts';
-
-const ca = createTestCa();
-const leaf = ca.issue(['upstream.test', '127.0.0.1']);
-const closers: (() => void)[] = [];
-after(() => {
-  for (const close of closers) close();
-});
-
-function client(connectTimeoutMs?: number): UpstreamClient {
-  const made = createUpstream({
-    ca: [ca.caPem],
-    metrics: createMetrics().metrics,
-    ...(connectTimeoutMs !== undefined && { connectTimeoutMs }),
-  });
-  closers.push(() => void made.close());
-  return made;
-}
-
-async function portOf(server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  closers.push(() => server.close());
-  return (server.address() as AddressInfo).port;
-}
-
-async function https(options: TlsOptions, host = 'upstream.test'): Promise<Route> {
-  const server = createHttpsServer(options, (request, response) => {
-    response.setHeader('X-Version', request.httpVersion);
-    response.end('secret');
-  });
-  closers.push(() => server.closeAllConnections());
-  return { scheme: 'https', host, port: await portOf(server), addresses: ['127.0.0.1'] };
-}
+import { client, https, leaf, portOf } from '../../../../test/harness/upstream-under-test.ts';
+import type { Route } from '../upstream-types.ts';
 
 describe('the dial', () => {
   test('addresses are tried in order until one answers', async () => {

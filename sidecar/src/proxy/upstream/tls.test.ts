@@ -1,51 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer as createHttpsServer } from 'node:https';
-import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net';
+import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { ExchangeRecorder, exchange } from '../../../../test/harness/exchange-recorder.ts';
 import { createTestCa } from '../../../../test/harness/test-ca.ts';
-import { createMetrics } from '../../metrics/create-metrics.ts';
-import type { Route, UpstreamClient } from '../upstream-types.ts';
-import { createUpstream } from './create-upstream.ts';
-
-const ca = createTestCa();
-const leaf = ca.issue(['upstream.test', '127.0.0.1']);
-const closers: (() => void)[] = [];
-after(() => {
-  for (const close of closers) close();
-});
-
-function client(connectTimeoutMs?: number): UpstreamClient {
-  const made = createUpstream({
-    ca: [ca.caPem],
-    metrics: createMetrics().metrics,
-    ...(connectTimeoutMs !== undefined && { connectTimeoutMs }),
-  });
-  closers.push(() => void made.close());
-  return made;
-}
-
-async function portOf(server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  closers.push(() => server.close());
-  return (server.address() as AddressInfo).port;
-}
-
-async function https(options: TlsOptions, host = 'upstream.test'): Promise<Route> {
-  const server = createHttpsServer(options, (request, response) => {
-    response.setHeader('X-Version', request.httpVersion);
-    response.end('secret');
-  });
-  closers.push(() => server.closeAllConnections());
-  return { scheme: 'https', host, port: await portOf(server), addresses: ['127.0.0.1'] };
-}
+import { ca, client, https, leaf, portOf } from '../../../../test/harness/upstream-under-test.ts';
+import type { Route } from '../upstream-types.ts';
 
 function selfSigned(): { key: string; cert: string } {
   const dir = mkdtempSync(join(tmpdir(), 'boundary-test-'));
