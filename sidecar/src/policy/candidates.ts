@@ -54,6 +54,8 @@ class PathTable {
 export class Bucket {
   allows: PathTable | null = null;
   denies: PathTable | null = null;
+  /** Where all that is said of the host is one allow rule for every path, that rule: it is found in one step. */
+  single: CompiledRule | null = null;
   /** What the rules mean for a connection as such; made when first asked for. */
   #profiles: readonly Profile[] | null = null;
 
@@ -63,6 +65,10 @@ export class Bucket {
   }
 
   add(compiled: CompiledRule): void {
+    const first = this.allows === null && this.denies === null;
+    const again = this.single === compiled;
+    const plain = compiled.rule.effect === 'allow' && compiled.paths === null;
+    this.single = again || (first && plain) ? compiled : null;
     if (compiled.rule.effect === 'allow') this.allows ??= new PathTable();
     else this.denies ??= new PathTable();
     (compiled.rule.effect === 'allow' ? this.allows : this.denies)?.add(compiled);

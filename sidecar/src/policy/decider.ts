@@ -33,9 +33,15 @@ export function createDecider(compiled: readonly CompiledRule[], candidates: Can
 
   function decideOne(target: Target): Decision {
     const about = candidates.about(target);
+    const single = about.length === 1 && target.hostKind === 'name' ? about[0]?.single : null;
+    if (single) return traced(target, conditionsHold(single, target) ? single.alone : unmatched(target));
     const deny = findDeny(target, about);
     if (deny !== null) return denied(deny, deniedReason(deny, askedText(target)), deniedRemedy(deny));
-    const decision = target.hostKind === 'name' ? allowName(target, about) : allowAddress(target);
+    return traced(target, target.hostKind === 'name' ? allowName(target, about) : allowAddress(target));
+  }
+
+  /** The decision, but for a TRACE that a rule would inject a header into. */
+  function traced(target: Target, decision: Decision): Decision {
     if (!decision.allowed || target.kind === 'tunnel' || target.method !== 'TRACE') return decision;
     const injecting = decision.allows.find(({ spec }) => spec.inject !== undefined);
     return injecting === undefined ? decision : denied(injecting, traceReason(injecting));
