@@ -26,7 +26,8 @@ export interface BatchSinkOptions {
 }
 
 /** `failing`: the queue is full since the output fails. `queue-full`: it is slow. `closed`: the log was closed. */
-export type DropReason = 'failing' | 'queue-full' | 'closed';
+export const dropReasons = ['failing', 'queue-full', 'closed'] as const;
+export type DropReason = (typeof dropReasons)[number];
 
 /**
  * A bounded queue in front of an output that may be slow, full or gone. Adding a line never waits. One write is under

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import type { Metrics } from '../metrics/types.ts';
-import { BatchSink, type Output } from './batch-sink.ts';
+import { BatchSink, dropReasons, type Output } from './batch-sink.ts';
 import { descriptorOutput } from './descriptor-output.ts';
 import { fileOutput } from './file-output.ts';
 import { LineBuilder, type LineFacts } from './line.ts';
@@ -194,6 +194,7 @@ class Log implements AuditLog {
   }
 
   #sink(name: 'file' | 'stderr', output: Output, options: AuditLogOptions, maxBytes = 256 * 1024): BatchSink {
+    this.#metrics.auditSink(name, dropReasons);
     return new BatchSink({
       name,
       output,

@@ -13,6 +13,7 @@ import { createResolver } from '../resolver/create-resolver.ts';
 import { CommandError, codeOf, messageOf } from './command-error.ts';
 import { type AuditLosses, type DecisionTally, tallied } from './decision-tally.ts';
 import { authorityOf } from './listen-address.ts';
+import { boundaryVersion } from './version.ts';
 
 export interface EngineOptions {
   readonly policy: Policy;
@@ -58,7 +59,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   let draining = false;
   let proxy: RunningProxy | null = null;
 
-  const { metrics, registry, watchCertificates } = createMetrics();
+  const { metrics, registry, watchCertificates } = createMetrics({ version: boundaryVersion() });
   const authority = options.authority;
   watchCertificates(() => ({
     minted: authority.stats.minted,

@@ -17,7 +17,7 @@ function sampleOf(text: string, series: string): number {
 }
 
 test('every call of the data path is seen under its documented name', async () => {
-  const { metrics, registry, watchCertificates } = createMetrics();
+  const { metrics, registry, watchCertificates, watchDnsNames } = createMetrics({ version: '1.2.3' });
   metrics.decision('deny', 'https', 'GET', ruleOf(3));
   metrics.decision('allow', 'tcp', null, null);
   metrics.decision('allow', 'http', 'BREW', null);
@@ -37,8 +37,14 @@ test('every call of the data path is seen under its documented name', async () =
   metrics.policyLoaded('old', 9, 'audit');
   metrics.policyLoaded('abc', 2, 'enforce');
   metrics.policyReload('refused');
+  metrics.auditSink('file', ['queue-full', 'closed']);
   metrics.auditWritten('file', 5);
   metrics.auditDropped('file', 'queue-full', 4);
+  metrics.gateConnected(true);
+  metrics.gateHandover();
+  metrics.dnsQuestion('refused');
+  metrics.doctorFindings({ docker_socket: true, vsock: false });
+  watchDnsNames(() => 12);
   watchCertificates(() => ({ minted: 3, cached: 2, notAfter: new Date(5000) }));
   const text = await registry.render();
   for (const [series, value] of [
@@ -66,6 +72,18 @@ test('every call of the data path is seen under its documented name', async () =
     ['boundary_policy_reloads_total{result="refused"}', 1],
     ['boundary_audit_written_total{sink="file"}', 5],
     ['boundary_audit_dropped_total{sink="file",reason="queue-full"}', 4],
+    ['boundary_audit_dropped_total{sink="file",reason="closed"}', 0],
+    ['boundary_verdicts_total{verdict="deny"}', 1],
+    ['boundary_verdicts_total{verdict="allow"}', 2],
+    ['boundary_verdicts_total{verdict="would-deny"}', 0],
+    ['boundary_gate_connected', 1],
+    ['boundary_gate_handovers_total', 1],
+    ['boundary_dns_questions_total{result="refused"}', 1],
+    ['boundary_dns_questions_total{result="answered"}', 0],
+    ['boundary_dns_names', 12],
+    ['boundary_doctor_finding{check="docker_socket"}', 1],
+    ['boundary_doctor_finding{check="vsock"}', 0],
+    [`boundary_build_info{version="1.2.3",node="${process.versions.node}"}`, 1],
     ['boundary_certificates_minted_total', 3],
     ['boundary_certificates_cached', 2],
     ['boundary_ca_not_after_timestamp_seconds', 5],
@@ -77,6 +95,49 @@ test('every call of the data path is seen under its documented name', async () =
   assert.ok(sampleOf(text, 'process_max_fds') > 0);
   assert.ok(sampleOf(text, 'process_cpu_seconds_total') > 0);
   assert.match(registry.contentType, /^text\/plain; version=0\.0\.4/);
+});
+
+test('without a gate, a report of the workspace and a certificate authority their series are absent', async () => {
+  const text = await createMetrics().registry.render();
+  assert.doesNotMatch(text, /boundary_(gate|dns_questions|dns_names|doctor|ca|certificates|build)/);
+});
+
+test('the first call about a gate brings all of its series', async () => {
+  for (const call of ['gateConnected', 'gateHandover', 'dnsQuestion'] as const) {
+    const { metrics, registry } = createMetrics();
+    if (call === 'gateConnected') metrics.gateConnected(false);
+    else if (call === 'gateHandover') metrics.gateHandover();
+    else metrics.dnsQuestion('empty');
+    const text = await registry.render();
+    assert.equal(sampleOf(text, 'boundary_gate_connected'), 0, call);
+    assert.equal(sampleOf(text, 'boundary_gate_handovers_total'), call === 'gateHandover' ? 1 : 0);
+    assert.equal(sampleOf(text, 'boundary_dns_questions_total{result="full"}'), 0);
+    assert.equal(
+      sampleOf(text, 'boundary_dns_questions_total{result="empty"}'),
+      call === 'dnsQuestion' ? 1 : 0,
+    );
+  }
+});
+
+test('a report of the workspace replaces the one before, and only known checks become series', async () => {
+  const { metrics, registry } = createMetrics();
+  const before = Date.now() / 1000;
+  const report = JSON.parse('{"docker_socket":true,"__proto__":true,"rm -rf":true,"vsock":"yes"}') as Record<
+    string,
+    boolean
+  >;
+  metrics.doctorFindings(report);
+  const first = await registry.render();
+  assert.deepEqual(first.match(/^boundary_doctor_finding\{.*/gm), [
+    'boundary_doctor_finding{check="docker_socket"} 1',
+  ]);
+  assert.ok(sampleOf(first, 'boundary_doctor_reported_timestamp_seconds') >= before);
+  report.docker_socket = false;
+  assert.match(await registry.render(), /check="docker_socket"\} 1/);
+  metrics.doctorFindings({ capabilities: false });
+  assert.deepEqual((await registry.render()).match(/^boundary_doctor_finding\{.*/gm), [
+    'boundary_doctor_finding{check="capabilities"} 0',
+  ]);
 });
 
 test('the text keeps to the exposition format', async () => {

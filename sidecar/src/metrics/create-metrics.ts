@@ -1,6 +1,10 @@
 import { Counter, Gauge, Registry as PromRegistry } from 'prom-client';
 import { ArrayHistogram } from './array-histogram.ts';
+import { type CertificateFacts, registerCertificates } from './certificate-metrics.ts';
 import { DecisionCounts } from './decision-counts.ts';
+import { createDoctorMetrics } from './doctor-metrics.ts';
+import { finiteCounter } from './finite-counter.ts';
+import { createGateMetrics, registerDnsNames } from './gate-metrics.ts';
 import { registerProcessMetrics } from './process-metrics.ts';
 import type { Metrics, UpstreamErrorKind } from './types.ts';
 
@@ -9,13 +13,6 @@ export interface Registry {
   readonly contentType: string;
   /** The Prometheus text exposition (format 0.0.4) of everything, as it stands now. */
   render(): Promise<string>;
-}
-
-/** What is said of the boundary's own certificates. */
-export interface CertificateFacts {
-  readonly minted: number;
-  readonly cached: number;
-  readonly notAfter: Date;
 }
 
 const decisionBounds = [1e-7, 2.5e-7, 5e-7, 1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 1e-4, 1e-3, 1e-2, 0.1];
@@ -45,13 +42,16 @@ const upstreamErrorKinds: readonly UpstreamErrorKind[] = [
  * when scraped. Every name and label is described in docs/metrics.md.
  *
  * @param options.namedRules how many rules get a `rule` label of their own, 500 unless told
- * @returns `metrics` for the data path, `registry` for the control listener, and `watchCertificates`, to be called
- *   once the certificate authority is there; before, its metrics are absent
+ * @param options.version boundary's own version, for `boundary_build_info`; without it that metric is absent
+ * @returns `metrics` for the data path, `registry` for the control listener, `watchCertificates`, to be called once
+ *   the certificate authority is there, and `watchDnsNames`, once names are given addresses; before, their metrics are
+ *   absent
  */
-export function createMetrics(options: { namedRules?: number } = {}): {
+export function createMetrics(options: { namedRules?: number; version?: string } = {}): {
   metrics: Metrics;
   registry: Registry;
   watchCertificates(facts: () => CertificateFacts): void;
+  watchDnsNames(names: () => number): void;
 } {
   const registry = new PromRegistry();
   const registers = [registry];
@@ -68,6 +68,16 @@ export function createMetrics(options: { namedRules?: number } = {}): {
     collect() {
       this.reset();
       for (const series of decisions.series()) this.inc(series.labels, series.value);
+    },
+  });
+  new Counter({
+    name: 'boundary_verdicts_total',
+    help: 'Verdicts by word alone; every word from the start.',
+    labelNames: ['verdict'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [verdict, count] of decisions.byVerdict()) this.inc({ verdict }, count);
     },
   });
   const decisionSeconds = histogram(
@@ -165,6 +175,7 @@ export function createMetrics(options: { namedRules?: number } = {}): {
     registers,
   });
   registerProcessMetrics(registry);
+  if (options.version !== undefined) registerBuild(registry, options.version);
 
   const metrics: Metrics = {
     decision: (verdict, protocol, method, rule) => decisions.count(verdict, protocol, method, rule),
@@ -192,64 +203,28 @@ export function createMetrics(options: { namedRules?: number } = {}): {
       loadedAt.setToCurrentTime();
     },
     policyReload: (result) => reloads(result, 1),
+    auditSink: (sink, dropReasons) => {
+      auditWritten.inc({ sink }, 0);
+      for (const reason of dropReasons) auditDropped.inc({ sink, reason }, 0);
+    },
     auditWritten: (sink, count = 1) => auditWritten.inc({ sink }, count),
     auditDropped: (sink, reason, count) => auditDropped.inc({ sink, reason }, count),
+    doctorFindings: createDoctorMetrics(registry),
+    ...createGateMetrics(registry),
   };
   return {
     metrics,
     registry: { contentType: registry.contentType, render: () => registry.metrics() },
     watchCertificates: (facts) => registerCertificates(registry, facts),
+    watchDnsNames: (names) => registerDnsNames(registry, names),
   };
 }
 
-/** A counter over a label whose values are all known; each is rendered from the start, so that rates have a zero. */
-function finiteCounter<V extends string>(
-  name: string,
-  help: string,
-  options: { registers: PromRegistry[]; label: string; values: readonly V[] },
-): (value: V, count: number) => void {
-  const counts = new Map<V, number>(options.values.map((value) => [value, 0]));
-  new Counter({
-    name,
-    help,
-    labelNames: [options.label],
-    registers: options.registers,
-    collect() {
-      this.reset();
-      for (const [value, count] of counts) this.inc({ [options.label]: value }, count);
-    },
-  });
-  return (value, count) => {
-    const before = counts.get(value);
-    if (before !== undefined && count >= 0) counts.set(value, before + count);
-  };
-}
-
-function registerCertificates(registry: PromRegistry, facts: () => CertificateFacts): void {
-  const registers = [registry];
-  new Counter({
-    name: 'boundary_certificates_minted_total',
-    help: 'Leaf certificates made.',
-    registers,
-    collect() {
-      this.reset();
-      this.inc(facts().minted);
-    },
-  });
+function registerBuild(registry: PromRegistry, version: string): void {
   new Gauge({
-    name: 'boundary_certificates_cached',
-    help: 'Leaf certificates in the cache.',
-    registers,
-    collect() {
-      this.set(facts().cached);
-    },
-  });
-  new Gauge({
-    name: 'boundary_ca_not_after_timestamp_seconds',
-    help: "When the boundary's CA certificate ends, in seconds since 1970.",
-    registers,
-    collect() {
-      this.set(facts().notAfter.getTime() / 1000);
-    },
-  });
+    name: 'boundary_build_info',
+    help: "boundary's own version and the Node that it runs on. Always 1.",
+    labelNames: ['version', 'node'],
+    registers: [registry],
+  }).set({ version, node: process.versions.node }, 1);
 }

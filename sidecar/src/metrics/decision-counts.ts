@@ -108,6 +108,15 @@ export class DecisionCounts {
     }
   }
 
+  /** How many verdicts of each word there were, 0 for those that never fell. */
+  byVerdict(): ReadonlyMap<VerdictWord, number> {
+    const sums = new Map<VerdictWord, number>(verdicts.map((verdict) => [verdict, 0]));
+    for (const { labels, value } of this.series()) {
+      sums.set(labels.verdict, (sums.get(labels.verdict) ?? 0) + value);
+    }
+    return sums;
+  }
+
   /** Every series, as it stands now. */
   *series(): Generator<DecisionSeries> {
     this.fold();
