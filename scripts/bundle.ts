@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { build } from 'esbuild';
+import { leftOut } from './left-out.ts';
 import { thirdPartyLicences } from './third-party-licences.ts';
 
 /** The directory of the repository. */
@@ -42,6 +43,7 @@ export async function bundle(): Promise<Map<string, Uint8Array>> {
     write: false,
     metafile: true,
     absWorkingDir: ROOT,
+    plugins: [leftOut],
     legalComments: 'none',
     logLevel: 'error',
     // Packages in CommonJS ask for Node's own modules through require, which a module does not have.
