@@ -134,7 +134,8 @@ for (const inspect of ['always', 'auto', 'never'] as const) {
   test(`with inspect: ${inspect}, the change that is told turns each verdict round, loaded from YAML`, () => {
     for (const text of denied) {
       const asked = /^t/.test(text) ? tunnel(text) : request(text);
-      const change = explain(policyOf({ inspect }), asked).change.replace('add to "allow": ', '');
+      const { change: told, addition: change } = explain(policyOf({ inspect }), asked);
+      assert.equal(told, `add to "allow": ${change}`);
       const allowed = load(`inspect: ${inspect}\nallow:\n  - ${change}\n`);
       // A rule that opens the connection makes it no passed one.
       if (asked.kind === 'http' || asked.protocol === 'tcp' || inspect !== 'always') {
@@ -155,8 +156,10 @@ test('two methods need both in the change', () => {
 test('what no allow rule can change says so', () => {
   const byRule = explain(policyOf({ deny: [{ domains: ['a.b'] }] }), request('GET https://a.b/'));
   assert.match(byRule.change, /p\.yaml:1; no allow rule can win over it/);
+  assert.equal(byRule.addition, null);
   const upgrade = explain(policyOf({}), request('GET http://a.b/', { upgrade: 'h2c' }));
   assert.match(upgrade.change, /never passes/);
+  assert.equal(upgrade.addition, null);
 });
 
 function load(text: string) {

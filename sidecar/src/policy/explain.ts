@@ -12,6 +12,8 @@ export interface Explanation {
   readonly reason: string;
   /** The smallest change of the policy that would turn the verdict round. */
   readonly change: string;
+  /** When denied: the rule that `change` would add to `allow`, as YAML in flow style; null where it adds none. */
+  readonly addition: string | null;
   /** Rules that depend on the address of a name, which is not looked up: the verdict is the one without them. */
   readonly dependsOnAddress: readonly Rule[];
 }
@@ -27,19 +29,13 @@ export function explain(policy: Policy, target: Target): Explanation {
   const steady = decision.allows.filter((rule) => !dependsOnAddress.includes(rule));
   if (!decision.allowed) {
     const { rule, reason } = decision;
-    return { verdict: 'deny', rule, reason, change: changeOfDenial(policy, asked, rule), dependsOnAddress };
+    return { verdict: 'deny', rule, reason, ...changeOfDenial(policy, asked, rule), dependsOnAddress };
   }
   const [rule] = steady;
   if (rule === undefined) {
     const labels = dependsOnAddress.filter(({ effect }) => effect === 'allow').map(({ label }) => label);
     const reason = `Whether ${asked.host} is allowed depends on its address (${labels.join(', ')}), which is not looked up here. No other rule allows it.`;
-    return {
-      verdict: 'deny',
-      rule: null,
-      reason,
-      change: changeOfDenial(policy, asked, null),
-      dependsOnAddress,
-    };
+    return { verdict: 'deny', rule: null, reason, ...changeOfDenial(policy, asked, null), dependsOnAddress };
   }
   const hanging = dependsOnAddress.filter(({ effect }) => effect === 'deny').map(({ label }) => label);
   const unless =
@@ -49,6 +45,7 @@ export function explain(policy: Policy, target: Target): Explanation {
     rule,
     reason: `Allowed by ${rule.label}.${note}${unless}`,
     change: `add to "deny": ${requestRule(policy, asked)}`,
+    addition: null,
     dependsOnAddress,
   };
 }
@@ -69,14 +66,22 @@ function asSeen(policy: Policy, target: Target): { readonly asked: Target; reado
   return { asked: target, note: '' };
 }
 
-function changeOfDenial(policy: Policy, target: Target, rule: Rule | null): string {
+function changeOfDenial(
+  policy: Policy,
+  target: Target,
+  rule: Rule | null,
+): Pick<Explanation, 'change' | 'addition'> {
+  const without = (change: string) => ({ change, addition: null });
   if (rule?.effect === 'deny') {
-    return `remove or narrow the deny rule at ${rule.label}; no allow rule can win over it`;
+    return without(`remove or narrow the deny rule at ${rule.label}; no allow rule can win over it`);
   }
-  if (rule !== null) return `use another method, or remove "inject" from the rule at ${rule.label}`;
+  if (rule !== null) {
+    return without(`use another method, or remove "inject" from the rule at ${rule.label}`);
+  }
   const upgrade = target.kind === 'http' && target.upgrade === 'h2c';
-  if (upgrade) return 'none: an upgrade to h2c never passes';
-  return `add to "allow": ${requestRule(policy, target)}`;
+  if (upgrade) return without('none: an upgrade to h2c never passes');
+  const addition = requestRule(policy, target);
+  return { change: `add to "allow": ${addition}`, addition };
 }
 
 /** A rule about a request has to have it seen; on port 80 plain HTTP is seen as it is. */
