@@ -9,13 +9,17 @@ import { createHttp1Server, refusedBehindAnswer } from './http1-requests.ts';
 import { serveHttp2 } from './http2-requests.ts';
 import { openTls, watchOpened } from './open-tls.ts';
 import { reachesOwn } from './own-listeners.ts';
+import { handleRedirected } from './redirected.ts';
 import { createRuleLimits } from './rule-limits.ts';
 import { SlotSet } from './slot-set.ts';
+import { recordDenied } from './spoken-inside.ts';
 import type { ListenAddress, ProxyOptions, RunningProxy } from './types.ts';
 
 const HEAD_MS = 30_000;
 const IDLE_MS = 120_000;
 const MAX_CONNECTIONS = 8_192;
+/** Silence after which the kernel asks whether the client is still there (tcp(7), SO_KEEPALIVE). */
+const KEEP_ALIVE_MS = 60_000;
 const DRAIN_CHECK_MS = 20;
 /** For the last bytes of answers, once all are given. */
 const LEAVE_MS = 500;
@@ -41,15 +45,18 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
   const server = createHttp1Server(core, connections, idleMs);
   server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
   server.on('drop', () => recordDropped(options, server.maxConnections));
-  server.on('connection', (socket: Socket) => {
-    if (connections.has(socket)) return;
-    connections.note(socket, { endpoint: null, scheme: 'http', serverName: null });
+  const count = (socket: Socket) => {
     sockets.add(socket);
     options.metrics.connectionOpened('client');
     socket.once('close', () => {
       sockets.delete(socket);
       options.metrics.connectionClosed('client');
     });
+  };
+  server.on('connection', (socket: Socket) => {
+    if (connections.has(socket)) return;
+    connections.note(socket, { endpoint: null, scheme: 'http', serverName: null });
+    count(socket);
   });
   const fronts = {
     connections,
@@ -91,6 +98,23 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
 
   return {
     address,
+    redirected(socket, endpoint) {
+      if (sockets.size >= server.maxConnections) {
+        recordDropped(options, server.maxConnections);
+        socket.resetAndDestroy();
+        return;
+      }
+      count(socket);
+      socket.setKeepAlive(true, KEEP_ALIVE_MS);
+      handleRedirected(core, fronts, socket, endpoint);
+    },
+    refuseRedirected(socket, destination, reason) {
+      socket.on('error', () => {});
+      const target =
+        destination === null ? null : ({ kind: 'tunnel', protocol: 'tcp', ...destination } as const);
+      recordDenied(core, target, { reason }).end({ status: null, bytesIn: 0, bytesOut: 0, error: null });
+      socket.resetAndDestroy();
+    },
     policyChanged() {
       const policy = options.policy();
       for (const live of core.live) if (live.refusedBy(policy)) live.close('policy-changed');

@@ -1,0 +1,45 @@
+/** Ports of the gate's two sockets in the confined namespace. */
+export interface GatePorts {
+  readonly tcp: number;
+  readonly udp: number;
+}
+
+/**
+ * The routes of the confined namespace, as arguments of ip(8): loopback is up, and every IPv4 address is local, so that
+ * a packet to anywhere has a way to go and none out. Table `local` and the source address are both needed: a table of
+ * its own gives ENETUNREACH once the destination was rewritten, and the source decides what replies are sent to.
+ */
+export const NAMESPACE_ROUTES: readonly (readonly string[])[] = [
+  ['link', 'set', 'lo', 'up'],
+  ['route', 'replace', 'local', 'default', 'dev', 'lo', 'src', '127.0.0.1'],
+];
+
+/**
+ * The firewall of the confined namespace, as a script of nft(8). It replaces an earlier one in one transaction, so that
+ * a gate that starts again swaps its ports without a moment in between.
+ *
+ * What stays on loopback is left alone. All other IPv4 goes to the two sockets, the rest is refused at once, with an
+ * answer that clients understand: nothing waits for a time-out. `ct direction reply` lets answers of the sockets back.
+ */
+export function namespaceRules({ tcp, udp }: GatePorts): string {
+  return `table inet boundary
+delete table inet boundary
+table inet boundary {
+  chain redirected {
+    type nat hook output priority -100; policy accept;
+    ip daddr 127.0.0.0/8 return
+    meta nfproto ipv4 meta l4proto tcp redirect to :${tcp}
+    meta nfproto ipv4 udp dport 53 redirect to :${udp}
+  }
+  chain closed {
+    type filter hook output priority 0; policy drop;
+    ip daddr 127.0.0.0/8 accept
+    ip6 daddr ::1 accept
+    ct status dnat accept
+    ct direction reply accept
+    meta l4proto tcp reject with tcp reset
+    reject with icmpx admin-prohibited
+  }
+}
+`;
+}
