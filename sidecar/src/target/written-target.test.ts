@@ -35,7 +35,7 @@ for (const [url, reason] of [
   ['ftp://a.example/', /Expected a URL with http/],
 ] as const) {
   test(`${url} is refused`, () => {
-    const read = writtenTarget('CONNECT', url);
+    const read = writtenTarget('GET', url);
     assert.ok(!read.ok);
     assert.match(read.refusal.reason, reason);
   });
