@@ -2,6 +2,7 @@ import { Candidates } from './candidates.ts';
 import { compileRule } from './compiled-rule.ts';
 import { findConflicts } from './conflicts.ts';
 import { createDecider } from './decider.ts';
+import { createMayReach } from './may-reach.ts';
 import { createTreat } from './treat.ts';
 import type { Inspect, Mode, Policy, PolicyFault, Rule } from './types.ts';
 
@@ -42,6 +43,7 @@ export function compilePolicy(
     confines,
     decide: decider.decide,
     treat: createTreat(candidates, decider, inspect),
+    mayReach: createMayReach(candidates),
     judgeAddress: decider.judge,
     injections: (target, decision) =>
       target.scheme === 'https' ? decision.allows.flatMap(({ spec }) => spec.inject ?? []) : [],

@@ -5,6 +5,10 @@ import type { Inspect, PortRange } from './types.ts';
 export interface Profile {
   readonly ports: readonly PortRange[] | null;
   readonly allow: boolean;
+  /** As in `CompiledRule`. */
+  readonly asked: number;
+  /** A condition on the address stands beside the others. */
+  readonly onAddress: boolean;
   /** An allow rule for opaque bytes. */
   readonly tcp: boolean;
   /** A deny rule that closes the port for everything. */
@@ -59,6 +63,8 @@ function profileOf({ rule, ports, hosts, cidrs, asked, looksInside }: CompiledRu
   return {
     ports,
     allow,
+    asked,
+    onAddress: cidrs !== null,
     tcp: allow && protocol === 'tcp',
     closes: !allow && !looksInside && cidrs === null && asked === ANY,
     seesRequests: named && looksInside,

@@ -116,6 +116,12 @@ export interface Policy {
   /** How to treat a connection (CONNECT, redirected socket) to `endpoint`. */
   treat(endpoint: Endpoint): Treatment;
   /**
+   * Could the rules, as `enforce` has them, ever allow anything at this name (canonical, no address), on any port and
+   * in any protocol? Denies that look at requests or addresses are left out of account: at most too much is said to
+   * be possible. For the question whether a name is worth a remark when it is asked for.
+   */
+  mayReach(name: string): boolean;
+  /**
    * Judges one address for a target that `decide` allowed (or that mode `audit` lets pass: then
    * `decision.allows` is empty and only address classes and cidr denies are judged).
    * `address` is canonical text. Special classes need their opening on the rule itself.
