@@ -44,6 +44,8 @@ export async function bundle(): Promise<Map<string, Uint8Array>> {
     metafile: true,
     absWorkingDir: ROOT,
     plugins: [leftOut],
+    // Native code cannot be part of a bundle: koffi-files.ts puts it beside.
+    external: ['koffi'],
     legalComments: 'none',
     logLevel: 'error',
     // Packages in CommonJS ask for Node's own modules through require, which a module does not have.
@@ -60,7 +62,10 @@ export async function bundle(): Promise<Map<string, Uint8Array>> {
     ...filesUnder(sidecar, (name) => name.endsWith('.schema.json') || name === 'schema.json'),
   ];
   for (const file of data) files.set(relative(sidecar, file), readFileSync(file));
-  const licences = thirdPartyLicences(ROOT, Object.keys(result.metafile.inputs));
+  const licences = thirdPartyLicences(ROOT, [
+    ...Object.keys(result.metafile.inputs),
+    'node_modules/koffi/index.js',
+  ]);
   files.set('THIRD-PARTY-LICENCES', Buffer.from(licences));
   // Only what the program reads: its dependencies are in the bundle.
   const manifest = { name: 'boundary', version: version(), license: 'MIT', type: 'module' };
