@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clientEnvironment, wgetConfiguration } from './client-environment.ts';
+import { clientEnvironment, trustVariables, wgetConfiguration } from './client-environment.ts';
 
 const OPTIONS = {
   proxyUrl: 'http://127.0.0.1:4711',
@@ -48,4 +48,17 @@ test('wget is told by a file that keeps what the system says', () => {
   const env = clientEnvironment({ ...OPTIONS, base: {} });
   assert.equal(env.SYSTEM_WGETRC, '/run/b/wgetrc');
   assert.equal(wgetConfiguration('/b.pem', 'tries = 3'), 'tries = 3\nca_certificate = /b.pem\n');
+});
+
+test('behind a network of the boundary there is no proxy to name', () => {
+  const env = trustVariables(OPTIONS, { JAVA_TOOL_OPTIONS: '-Xmx1g' });
+  assert.equal(env.SSL_CERT_FILE, '/run/b/bundle.pem');
+  assert.equal(
+    env.JAVA_TOOL_OPTIONS,
+    '-Xmx1g "-Djavax.net.ssl.trustStore=/run/b c/trust.jks" -Djavax.net.ssl.trustStoreType=JKS -Djavax.net.ssl.trustStorePassword=changeit',
+  );
+  assert.deepEqual(
+    Object.keys(env).filter((name) => /proxy/i.test(name)),
+    [],
+  );
 });

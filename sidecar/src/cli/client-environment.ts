@@ -1,6 +1,5 @@
-export interface ClientEnvironmentOptions {
-  /** `http://127.0.0.1:PORT` */
-  readonly proxyUrl: string;
+/** What clients have to trust, and where it lies. */
+export interface ClientTrust {
   /** PEM: the machine's roots and the boundary's CA. */
   readonly bundlePath: string;
   /** PEM: the boundary's CA and corporate ones alone, for tools that add them to the system's roots. */
@@ -9,6 +8,11 @@ export interface ClientEnvironmentOptions {
   readonly javaTrustStore: { readonly path: string; readonly password: string } | null;
   /** A file with {@link wgetConfiguration}, or null where none was written. */
   readonly wgetConfigurationPath: string | null;
+}
+
+export interface ClientEnvironmentOptions extends ClientTrust {
+  /** `http://127.0.0.1:PORT` */
+  readonly proxyUrl: string;
   /** The environment to start from. */
   readonly base: NodeJS.ProcessEnv;
 }
@@ -57,7 +61,7 @@ const BUNDLE_VARIABLES = [
 ];
 
 /** What would leave the bundle unread, name a client's own way around, or another trust store. */
-const REMOVED_VARIABLES = [
+export const REMOVED_VARIABLES = [
   'SSL_CERT_DIR', // Go and OpenSSL would trust it beside the bundle; unset, they go by the file
   'GIT_SSL_CAPATH',
   'GIT_PROXY_SSL_CAINFO',
@@ -80,20 +84,33 @@ export function clientEnvironment(options: ClientEnvironmentOptions): Record<str
   for (const name of PROXY_VARIABLES) setBothCases(environment, name, options.proxyUrl);
   setBothCases(environment, 'no_proxy', LOOPBACK);
   setBothCases(environment, 'npm_config_noproxy', LOOPBACK);
-  for (const name of BUNDLE_VARIABLES) environment[name] = options.bundlePath;
   environment.NODE_USE_ENV_PROXY = '1'; // without it Node's own fetch and http read no proxy variable
-  // Debian's wget knows no variable for its roots, but one for its system's configuration.
-  if (options.wgetConfigurationPath !== null) environment.SYSTEM_WGETRC = options.wgetConfigurationPath;
-  environment.DENO_CERT = options.caPath; // beside the store, which holds the system's roots
-  environment.DENO_TLS_CA_STORE = 'system,mozilla';
   environment.CLOUDSDK_PROXY_TYPE = 'http';
   const proxy = new URL(options.proxyUrl);
   environment.CLOUDSDK_PROXY_ADDRESS = proxy.hostname;
   environment.CLOUDSDK_PROXY_PORT = proxy.port;
+  const java = javaText([options.base.JAVA_TOOL_OPTIONS ?? '', ...javaProxyOptions(proxy)]);
+  return { ...environment, ...trustVariables(options, { JAVA_TOOL_OPTIONS: java }) };
+}
+
+/**
+ * What makes each common tool trust the boundary's CA, without any proxy: all that a command needs whose network leads
+ * to the boundary by itself.
+ * @param base where JAVA_TOOL_OPTIONS is added to
+ */
+export function trustVariables(
+  trust: ClientTrust,
+  base: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const name of BUNDLE_VARIABLES) environment[name] = trust.bundlePath;
+  // Debian's wget knows no variable for its roots, but one for its system's configuration.
+  if (trust.wgetConfigurationPath !== null) environment.SYSTEM_WGETRC = trust.wgetConfigurationPath;
+  environment.DENO_CERT = trust.caPath; // beside the store, which holds the system's roots
+  environment.DENO_TLS_CA_STORE = 'system,mozilla';
   // Appended: of two definitions of one property Java takes the last.
-  environment.JAVA_TOOL_OPTIONS = [options.base.JAVA_TOOL_OPTIONS ?? '', ...javaOptions(options, proxy)]
-    .filter((part) => part !== '')
-    .join(' ');
+  const java = javaText([base.JAVA_TOOL_OPTIONS ?? '', ...javaTrustOptions(trust.javaTrustStore)]);
+  if (java !== '') environment.JAVA_TOOL_OPTIONS = java;
   return environment;
 }
 
@@ -105,21 +122,26 @@ export function wgetConfiguration(bundlePath: string, system: string): string {
   return `${system}\nca_certificate = ${bundlePath}\n`;
 }
 
-function javaOptions(options: ClientEnvironmentOptions, proxy: URL): string[] {
-  const store = options.javaTrustStore;
+function javaText(parts: readonly string[]): string {
+  return parts.filter((part) => part !== '').join(' ');
+}
+
+function javaProxyOptions(proxy: URL): string[] {
   return [
     ...['http', 'https'].flatMap((scheme) => [
       `-D${scheme}.proxyHost=${proxy.hostname}`,
       `-D${scheme}.proxyPort=${proxy.port}`,
     ]),
     '-Dhttp.nonProxyHosts=localhost|127.0.0.1|[::1]',
-    ...(store === null
-      ? []
-      : [
-          javaOption(`-Djavax.net.ssl.trustStore=${store.path}`),
-          '-Djavax.net.ssl.trustStoreType=JKS',
-          `-Djavax.net.ssl.trustStorePassword=${store.password}`,
-        ]),
+  ];
+}
+
+function javaTrustOptions(store: ClientTrust['javaTrustStore']): string[] {
+  if (store === null) return [];
+  return [
+    javaOption(`-Djavax.net.ssl.trustStore=${store.path}`),
+    '-Djavax.net.ssl.trustStoreType=JKS',
+    `-Djavax.net.ssl.trustStorePassword=${store.password}`,
   ];
 }
 

@@ -3,9 +3,7 @@ import { join } from 'node:path';
 import { JAVA_TRUST_STORE_PASSWORD, writeJavaTrustStore } from '../certificates/java-trust-store.ts';
 import { bundlePem } from '../certificates/trust-bundle.ts';
 import type { CertificateAuthority } from '../certificates/types.ts';
-import { type ClientEnvironmentOptions, wgetConfiguration } from './client-environment.ts';
-
-type ClientTrust = Omit<ClientEnvironmentOptions, 'proxyUrl' | 'base'>;
+import { type ClientTrust, wgetConfiguration } from './client-environment.ts';
 
 /**
  * Writes what clients have to trust into a directory, all of it public, and says where.
