@@ -5,6 +5,17 @@ import { bundlePem } from '../certificates/trust-bundle.ts';
 import type { CertificateAuthority } from '../certificates/types.ts';
 import { type ClientTrust, wgetConfiguration } from './client-environment.ts';
 
+/** Where in a directory {@link writeClientTrust} puts what clients have to trust. */
+export function clientTrustIn(directory: string) {
+  const path = (name: string) => join(directory, name);
+  return {
+    bundlePath: path('bundle.pem'),
+    caPath: path('ca.pem'),
+    javaTrustStore: { path: path('truststore.jks'), password: JAVA_TRUST_STORE_PASSWORD },
+    wgetConfigurationPath: path('wgetrc'),
+  } satisfies ClientTrust;
+}
+
 /**
  * Writes what clients have to trust into a directory, all of it public, and says where.
  * @param corporate CA certificates (PEM) that upstreams are verified against beside the system's
@@ -14,18 +25,13 @@ export function writeClientTrust(
   authority: CertificateAuthority,
   corporate: readonly string[],
 ): ClientTrust {
-  const path = (name: string) => join(directory, name);
+  const trust = clientTrustIn(directory);
   const bundle = bundlePem(authority, corporate);
-  writeFileSync(path('bundle.pem'), bundle);
-  writeFileSync(path('ca.pem'), [authority.certificatePem, ...corporate].map(endedLine).join(''));
-  writeJavaTrustStore(path('trust-store.jks'), bundle);
-  writeFileSync(path('wgetrc'), wgetConfiguration(path('bundle.pem'), systemWgetConfiguration()));
-  return {
-    bundlePath: path('bundle.pem'),
-    caPath: path('ca.pem'),
-    javaTrustStore: { path: path('trust-store.jks'), password: JAVA_TRUST_STORE_PASSWORD },
-    wgetConfigurationPath: path('wgetrc'),
-  };
+  writeFileSync(trust.bundlePath, bundle);
+  writeFileSync(trust.caPath, [authority.certificatePem, ...corporate].map(endedLine).join(''));
+  writeJavaTrustStore(trust.javaTrustStore.path, bundle);
+  writeFileSync(trust.wgetConfigurationPath, wgetConfiguration(trust.bundlePath, systemWgetConfiguration()));
+  return trust;
 }
 
 function endedLine(pem: string): string {
