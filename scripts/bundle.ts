@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { build } from 'esbuild';
 import { leftOut } from './left-out.ts';
 import { thirdPartyLicences } from './third-party-licences.ts';
@@ -25,8 +25,8 @@ function filesUnder(directory: string, keep: (name: string) => boolean): string[
 }
 
 /**
- * Makes the program as it ships: one JavaScript file and the data files it reads.
- * The bundle lies at the same depth as every source file (src/ROOM/file), so an address relative to
+ * Makes the program as it ships: an entry, the parts that it loads when they are needed, and the data files it reads.
+ * They lie at the same depth as every source file (src/ROOM/file), so an address relative to
  * `import.meta.url`, such as `../../presets`, is right in both.
  *
  * @returns contents by path relative to the program's directory, in the order of their paths
@@ -37,6 +37,11 @@ export async function bundle(): Promise<Map<string, Uint8Array>> {
   const result = await build({
     entryPoints: [join(sidecar, 'src/cli/main.ts')],
     bundle: true,
+    // What one command alone needs is loaded with it. All pieces lie beside the entry, at the depth of a source file.
+    splitting: true,
+    outdir: join(sidecar, dirname(ENTRY)),
+    entryNames: '[name]',
+    chunkNames: 'part-[hash]',
     platform: 'node',
     target: 'node26',
     format: 'esm',
@@ -53,12 +58,13 @@ export async function bundle(): Promise<Map<string, Uint8Array>> {
       js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
     },
   });
-  const output = result.outputFiles[0];
-  if (!output) throw new Error('esbuild made no output for sidecar/src/cli/main.ts');
-
-  const files = new Map<string, Uint8Array>([[ENTRY, output.contents]]);
+  const files = new Map<string, Uint8Array>(
+    result.outputFiles.map(({ path, contents }) => [relative(sidecar, path), contents]),
+  );
+  if (!files.has(ENTRY)) throw new Error('esbuild made no output for sidecar/src/cli/main.ts');
   const data = [
     ...filesUnder(join(sidecar, 'presets'), (name) => name.endsWith('.yaml')),
+    ...filesUnder(join(sidecar, 'view'), (name) => !name.endsWith('.ts')),
     ...filesUnder(sidecar, (name) => name.endsWith('.schema.json') || name === 'schema.json'),
   ];
   for (const file of data) files.set(relative(sidecar, file), readFileSync(file));

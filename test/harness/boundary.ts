@@ -54,7 +54,8 @@ export function cleanEnvironment(): NodeJS.ProcessEnv {
   );
 }
 
-function collected(process: ChildProcess, input: string | undefined): RunningBoundary {
+/** Gathers what a process writes, and tells how it ended. */
+export function collected(process: ChildProcess, input: string | undefined): RunningBoundary {
   process.stdin?.on('error', () => {}); // It may end before it read all.
   process.stdin?.end(input ?? '');
   const stdout = process.stdout === null ? '' : text(process.stdout);

@@ -12,6 +12,8 @@ export interface AuditLogOptions {
   readonly workspace?: string;
   readonly owner?: string;
   readonly file?: { readonly path: string; readonly maxBytes: number; readonly keep: number };
+  /** Writes the lines of the file to standard output as well, for a collector that reads it. */
+  readonly stdout?: boolean;
   readonly stderr?: { readonly colour: boolean; readonly level: ReadableLevel };
   readonly metrics: Metrics;
   /** Told when the file fails that was written so far, and of every lot of lines it will never have. */
@@ -84,6 +86,7 @@ class Log implements AuditLog {
   readonly #metrics: Metrics;
   readonly #lines: LineBuilder;
   readonly #file: BatchSink | null;
+  readonly #stdout: BatchSink | null;
   readonly #stderr: BatchSink | null;
   readonly #readable: { colour: boolean; level: ReadableLevel; maskQuery: boolean };
   readonly #wall: () => number;
@@ -115,6 +118,7 @@ class Log implements AuditLog {
             options,
             file.maxBytes,
           );
+    this.#stdout = options.stdout === true ? this.#sink('stdout', descriptorOutput(1), options) : null;
     this.#stderr = stderr === undefined ? null : this.#sink('stderr', descriptorOutput(2), options);
   }
 
@@ -122,7 +126,11 @@ class Log implements AuditLog {
     const { level } = this.#readable;
     // A stderr that leaves lines out is no record.
     const stderrRecords = level === 'info' || level === 'debug';
-    return this.#file?.healthy === true || (stderrRecords && this.#stderr?.healthy === true);
+    return (
+      this.#file?.healthy === true ||
+      this.#stdout?.healthy === true ||
+      (stderrRecords && this.#stderr?.healthy === true)
+    );
   }
 
   open(record: VerdictRecord): AuditEntry {
@@ -144,12 +152,12 @@ class Log implements AuditLog {
     const duration = this.#clock() - entry.started;
     const event = young ? 'request' : 'end';
     const time = young ? entry.time : this.#wall();
-    this.#file?.add(this.#lines.outcome(event, time, entry, outcome, duration));
+    this.#record(() => this.#lines.outcome(event, time, entry, outcome, duration));
     if (this.#stderr !== null) this.#show(this.#stderr, { ...entry.record, time, event, outcome, duration });
   }
 
   async flush(): Promise<void> {
-    await Promise.all([this.#file?.flush(), this.#stderr?.flush()]);
+    await Promise.all([this.#file?.flush(), this.#stdout?.flush(), this.#stderr?.flush()]);
   }
 
   async close(): Promise<void> {
@@ -157,7 +165,8 @@ class Log implements AuditLog {
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#announce(Number.POSITIVE_INFINITY);
-    await Promise.all([this.#file?.close(this.#closeMs), this.#stderr?.close(this.#closeMs)]);
+    const sinks = [this.#file, this.#stdout, this.#stderr];
+    await Promise.all(sinks.map((sink) => sink?.close(this.#closeMs)));
   }
 
   #later(): NodeJS.Timeout {
@@ -173,7 +182,7 @@ class Log implements AuditLog {
     for (let entry = this.#oldest; entry !== null && entry.started <= before; entry = this.#oldest) {
       entry.state = 'announced';
       this.#unlink(entry);
-      this.#file?.add(this.#lines.verdict(entry.time, entry));
+      this.#record(() => this.#lines.verdict(entry.time, entry));
       const facts = { time: entry.time, event: 'verdict', outcome: null, duration: null } as const;
       if (this.#stderr !== null) this.#show(this.#stderr, { ...entry.record, ...facts });
     }
@@ -189,11 +198,23 @@ class Log implements AuditLog {
     entry.next = null;
   }
 
+  #record(line: () => string): void {
+    if (this.#file === null && this.#stdout === null) return;
+    const text = line();
+    this.#file?.add(text);
+    this.#stdout?.add(text);
+  }
+
   #show(sink: BatchSink, facts: ReadableFacts): void {
     if (shows(this.#readable.level, facts)) sink.add(readableLine(facts, this.#readable));
   }
 
-  #sink(name: 'file' | 'stderr', output: Output, options: AuditLogOptions, maxBytes = 256 * 1024): BatchSink {
+  #sink(
+    name: 'file' | 'stdout' | 'stderr',
+    output: Output,
+    options: AuditLogOptions,
+    maxBytes = 256 * 1024,
+  ): BatchSink {
     this.#metrics.auditSink(name, dropReasons);
     return new BatchSink({
       name,
@@ -213,7 +234,7 @@ class Log implements AuditLog {
         options.onFileFailure?.(error);
       },
       dropLine: (reason, lines) =>
-        name === 'file'
+        name !== 'stderr'
           ? this.#lines.dropped(this.#wall(), name, reason, lines)
           : `boundary: ${lines} audit lines were not shown (${reason})\n`,
     });

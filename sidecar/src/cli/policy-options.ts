@@ -11,13 +11,18 @@ export interface PolicyOptions {
 
 /** `--config`, `--allow`, `--deny`, and where a policy is put to work `--mode`. */
 export function addPolicyOptions(command: Command, withMode: boolean): Command {
+  command.addOption(
+    new Option(
+      '-c, --config <file>',
+      'the policy; without it $BOUNDARY_CONFIG, ~/.config/boundary/boundary.yaml or ~/.config/coder_boundary/config.yaml, whichever is there first',
+    ),
+  );
+  return addRuleOptions(command, withMode);
+}
+
+/** What stands beside a policy's file: `--allow`, `--deny`, `--mode`. */
+export function addRuleOptions(command: Command, withMode = true): Command {
   command
-    .addOption(
-      new Option(
-        '-c, --config <file>',
-        'the policy; without it $BOUNDARY_CONFIG, ~/.config/boundary/boundary.yaml or ~/.config/coder_boundary/config.yaml, whichever is there first',
-      ),
-    )
     .addOption(
       new Option('--allow <rule>', 'allow this as well, such as "domain=github.com"; repeatable').argParser(
         collect,

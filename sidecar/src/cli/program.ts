@@ -6,6 +6,7 @@ import { CommandError, exitCodes } from './command-error.ts';
 import { addExplainCommand } from './explain-command.ts';
 import { addRunOptions, type RunOptions, runCommand } from './run-command.ts';
 import { addSidecarOptions, type SidecarOptions, sidecarCommand } from './sidecar-command.ts';
+import { addSmallCommands } from './small-program.ts';
 import { writeError, writeOutput } from './terminal.ts';
 import { addTestCommand } from './test-command.ts';
 import { versionText } from './version.ts';
@@ -77,6 +78,7 @@ faults is refused and the old one stays. SIGTERM lets open requests end for 10 s
     .action(async (options: SidecarOptions) => finish(await sidecarCommand(options, env)));
   addSidecarOptions(sidecar);
 
+  addSmallCommands(program, finish);
   addCheckCommand(program, env, finish);
   addExplainCommand(program, env, finish);
   addTestCommand(program, env, finish);

@@ -5,31 +5,38 @@ import { type Command, Option } from 'commander';
 import { openAuthority } from '../certificates/authority-directory.ts';
 import { replaceableAuthority } from '../certificates/replaceable-authority.ts';
 import type { CertificateAuthority } from '../certificates/types.ts';
-import type { Policy } from '../policy/types.ts';
 import type { ListenAddress } from '../proxy/types.ts';
-import { CommandError, exitCodes, messageOf } from './command-error.ts';
+import { CommandError, messageOf } from './command-error.ts';
 import { controlToken } from './control-token.ts';
 import { tallyText } from './decision-tally.ts';
-import { type Engine, startEngine } from './engine.ts';
+import { startEngine } from './engine.ts';
 import { authorityOf, controlAddress, listenAddress } from './listen-address.ts';
 import { addPolicyOptions, type PolicyOptions } from './policy-options.ts';
-import { reloadOnChange } from './policy-reload.ts';
-import { nothingAllowedWarning, readPolicy, ruleCount, tellFaults } from './policy-source.ts';
+import { policyOrigin } from './policy-origin.ts';
 import { makeDirectory, stateDirectory } from './private-directory.ts';
 import { auditRotation, refuseUnrecorded, workspaceOf } from './run-command.ts';
 import { addLogLevel, addUpstreamOptions, type LogLevel, type UpstreamOptions } from './runtime-options.ts';
 import { writeError } from './terminal.ts';
 import { upstreamTrust } from './upstream-trust.ts';
+import {
+  addWorkspaceSidecarOptions,
+  type WorkspaceSidecarOptions,
+  workspaceParts,
+} from './workspace-sidecar.ts';
 
 /** How long open requests may take to end once the service was told to stop. */
 const drainMs = 10_000;
+/** The same where new connections wait at a gate meanwhile, whose patience is 10 s. */
+const workspaceDrainMs = 5_000;
 
-export interface SidecarOptions extends PolicyOptions, UpstreamOptions {
+export interface SidecarOptions extends PolicyOptions, UpstreamOptions, WorkspaceSidecarOptions {
   readonly listen: ListenAddress;
   readonly control: ListenAddress | { readonly path: string };
   readonly controlTokenFile?: string;
   readonly auditFile?: string;
+  readonly auditStdout?: boolean;
   readonly caDir?: string;
+  readonly metrics?: ListenAddress;
   readonly logLevel?: LogLevel;
 }
 
@@ -59,7 +66,20 @@ export function addSidecarOptions(command: Command): Command {
       new Option(
         '--audit-file <file>',
         'append the audit log to this file and rotate it; else it goes to stderr',
+      ).env('BOUNDARY_AUDIT_FILE'),
+    )
+    .addOption(
+      new Option('--audit-stdout', 'write the audit log to standard output as well, as JSON lines').env(
+        'BOUNDARY_AUDIT_STDOUT',
       ),
+    )
+    .addOption(
+      new Option(
+        '--metrics <host:port>',
+        'where metrics and health are served to other machines, and nothing else',
+      )
+        .argParser(listenAddress)
+        .env('BOUNDARY_METRICS'),
     )
     .addOption(
       new Option('--ca-dir <dir>', 'holds ca.pem, ca-key.pem (0600) and bundle.pem').default(
@@ -67,6 +87,7 @@ export function addSidecarOptions(command: Command): Command {
         '~/.local/state/boundary/ca',
       ),
     );
+  addWorkspaceSidecarOptions(command);
   addLogLevel(command);
   return addUpstreamOptions(command);
 }
@@ -75,26 +96,21 @@ export function addSidecarOptions(command: Command): Command {
 export async function sidecarCommand(options: SidecarOptions, env: NodeJS.ProcessEnv): Promise<number> {
   // A signal that arrives while things start still ends them in order.
   const stop = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
-  const request = { options, env, upstreamProxy: options.upstreamProxy !== undefined };
-  const reading = readPolicy(request);
-  if (!reading.result.ok) {
-    tellFaults(reading.result.faults);
-    throw new CommandError('the policy has faults (above); not started');
-  }
-  const { policy, warnings, settings } = reading.result;
-  refuseConfining(policy);
-  tellFaults(warnings, 'warning: ');
-  if (policy.rules.length === 0) writeError(`boundary: ${nothingAllowedWarning(reading.path, env)}`);
-
+  const workspace = workspaceParts(options, env);
+  const origin = policyOrigin(options, env);
+  const { policy, warnings, settings } = origin.first;
   const logLevel =
     options.logLevel ?? settings.logLevel ?? (options.auditFile === undefined ? 'info' : 'warn');
-  if (options.auditFile === undefined) refuseUnrecorded(policy, logLevel);
-  const caDirectory = options.caDir ?? caDirectoryOf(env);
+  const recorded = options.auditFile !== undefined || options.auditStdout === true;
+  if (!recorded) refuseUnrecorded(policy, logLevel);
+  const caDirectory = options.caDir ?? workspace?.caDirectory ?? caDirectoryOf(env);
   makeDirectory(caDirectory, 'the certificate authority (--ca-dir)');
   if (options.auditFile !== undefined) makeDirectory(dirname(options.auditFile), '--audit-file');
   const trust = upstreamTrust(options.upstreamCa);
   const openDirectory = () => authorityIn(caDirectory, trust.corporate);
   const { authority, replace } = replaceableAuthority(openDirectory());
+  const publish = () => workspace?.publishTrust(authority, trust.corporate);
+  publish();
   const upstreamProxy = options.upstreamProxy ?? settings.upstreamProxy;
   const engine = await startEngine({
     policy,
@@ -103,27 +119,37 @@ export async function sidecarCommand(options: SidecarOptions, env: NodeJS.Proces
     listen: options.listen,
     upstreamRoots: trust.roots,
     upstreamProxy,
+    metricsListen: options.metrics,
+    workspace: workspace?.engine(authority),
     control: { listen: options.control, token: controlToken(options.controlTokenFile, caDirectory) },
     audit: {
       ...workspaceOf(env),
       stderr: { colour: isatty(2), level: logLevel },
+      stdout: options.auditStdout === true,
       ...(options.auditFile === undefined ? {} : { file: { path: options.auditFile, ...auditRotation } }),
     },
   });
-  const reload = keepPolicyFresh(engine, reading.path, request, upstreamProxy);
+  const policies = await origin.follow(engine, upstreamProxy).catch(async (error: unknown) => {
+    await engine.close(0);
+    throw error;
+  });
   const onHangUp = () => {
-    reload.now();
+    policies.now();
     renewedAuthority(authority, openDirectory, replace);
+    publish();
   };
   process.on('SIGHUP', onHangUp);
   writeError(
-    `boundary: ready; proxy on ${authorityOf(engine.address)}, control on ${engine.controlAddress}, trust bundle ${join(caDirectory, 'bundle.pem')}`,
+    `boundary: ready; proxy on ${authorityOf(engine.address)}, control on ${engine.controlAddress}${
+      engine.metricsAddress === null ? '' : `, metrics on ${authorityOf(engine.metricsAddress)}`
+    }, trust bundle ${join(workspace?.trustDirectory ?? caDirectory, 'bundle.pem')}`,
   );
 
   await stop;
-  writeError(`boundary: stopping; open requests have ${drainMs / 1000} s to end`);
-  reload.close();
-  await engine.close(drainMs);
+  const grace = workspace === null ? drainMs : workspaceDrainMs;
+  writeError(`boundary: stopping; open requests have ${grace / 1000} s to end`);
+  await policies.close();
+  await engine.close(grace);
   process.removeListener('SIGHUP', onHangUp);
   writeError(`boundary: stopped; ${tallyText(engine.tally)}`);
   return 0;
@@ -156,52 +182,4 @@ function renewedAuthority(
   } catch (error) {
     writeError(`boundary: ${messageOf(error)}; the certificate authority that was in force stays`);
   }
-}
-
-/** @param upstreamProxy the one in use: whether a policy can be kept depends on who resolves names */
-function keepPolicyFresh(
-  engine: Engine,
-  path: string | null,
-  request: Parameters<typeof readPolicy>[0] & { readonly options: UpstreamOptions },
-  upstreamProxy: string | undefined,
-) {
-  const refuse = (why: string) => {
-    engine.metrics.policyReload('refused');
-    writeError(`boundary: ${why}; the policy that was in force stays`);
-  };
-  return reloadOnChange({
-    path,
-    // The file that was found at the start, also where an earlier default has appeared since.
-    read: () => readPolicy(path === null ? request : withConfig(request, path)).result,
-    accepted({ policy, warnings, settings }) {
-      if ((request.options.upstreamProxy ?? settings.upstreamProxy) !== upstreamProxy) {
-        refuse('`upstream_proxy` changed, which takes a restart');
-        return;
-      }
-      if (policy.confines.length > 0) {
-        refuse(confinesMessage(policy));
-        return;
-      }
-      engine.replacePolicy(policy, warnings);
-      engine.metrics.policyReload('ok');
-      tellFaults(warnings, 'warning: ');
-      writeError(`boundary: policy reloaded; ${ruleCount(policy)}, sha256 ${policy.hash}`);
-    },
-    refused({ faults }) {
-      tellFaults(faults);
-      refuse('the new policy has faults (above)');
-    },
-  });
-}
-
-function withConfig(request: Parameters<typeof readPolicy>[0], config: string) {
-  return { ...request, options: { ...request.options, config } };
-}
-
-function refuseConfining(policy: Policy): void {
-  if (policy.confines.length > 0) throw new CommandError(confinesMessage(policy), exitCodes.failed);
-}
-
-function confinesMessage(policy: Policy): string {
-  return `the policy uses ${policy.confines.map((key) => `\`${key}\``).join(' and ')}, which bind processes that boundary starts; a sidecar starts none and cannot enforce them: keep them in a policy of their own`;
 }

@@ -1,6 +1,7 @@
-import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
+import express, { type Express, type RequestHandler } from 'express';
 import type { Registry } from '../metrics/create-metrics.ts';
 import type { Policy, PolicyFault } from '../policy/types.ts';
+import { answerHeaders, reportError } from './answers.ts';
 import { requireOwnHost, requireToken } from './guard.ts';
 import { explanationView, policyView } from './policy-view.ts';
 
@@ -73,11 +74,6 @@ export function controlRoutes(routes: ControlRoutes, checksHost: boolean): Expre
   return app;
 }
 
-const answerHeaders: RequestHandler = (_request, response, next) => {
-  response.set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' });
-  next();
-};
-
 const readsOnly: RequestHandler = (request, response, next) => {
   if (request.method === 'GET' || request.method === 'HEAD') {
     next();
@@ -87,18 +83,4 @@ const readsOnly: RequestHandler = (request, response, next) => {
     .status(405)
     .set('Allow', 'GET, HEAD')
     .json({ error: `${request.method} is not done here; GET is.` });
-};
-
-/** Four parameters make it an error handler. A fault of ours is named by its class alone: messages may hold secrets. */
-const reportError: ErrorRequestHandler = (error: unknown, _request, response, next) => {
-  if (response.headersSent) {
-    next(error);
-    return;
-  }
-  if (error instanceof URIError) {
-    response.status(400).json({ error: 'The path holds a malformed percent escape.' });
-    return;
-  }
-  const name = error instanceof Error ? error.name : typeof error;
-  response.status(500).json({ error: `The control plane failed (${name}). This is a fault of boundary.` });
 };
