@@ -7,6 +7,7 @@ import { runChild } from './child.ts';
 import { clientEnvironment } from './client-environment.ts';
 import { writeClientTrust } from './client-trust.ts';
 import { CommandError, exitCodes } from './command-error.ts';
+import { addContainerOptions, type ContainerOptions, refuseWithoutContainer } from './container-options.ts';
 import { logText, tallyText } from './decision-tally.ts';
 import { type EngineOptions, startEngine } from './engine.ts';
 import { authorityOf } from './listen-address.ts';
@@ -23,10 +24,13 @@ import {
 import { ownsTerminal, writeError } from './terminal.ts';
 import { upstreamTrust } from './upstream-trust.ts';
 
-/** How a command can be confined, weakest first. `auto` takes the strongest that this machine offers. */
-const isolations = ['auto', 'proxy', 'landlock', 'namespace'] as const;
+/**
+ * How a command can be confined, weakest first. `auto` takes the strongest that this machine offers for a command of
+ * its own; a container needs an image, so it is asked for.
+ */
+const isolations = ['auto', 'proxy', 'landlock', 'namespace', 'container'] as const;
 
-export interface RunOptions extends PolicyOptions, UpstreamOptions {
+export interface RunOptions extends PolicyOptions, UpstreamOptions, ContainerOptions {
   readonly logLevel?: LogLevel;
   readonly logDir?: string;
   readonly proxyPort?: number;
@@ -45,12 +49,16 @@ export function addRunOptions(command: Command): Command {
     )
     .addOption(proxyPortOption())
     .addOption(
-      new Option('--isolation <kind>', 'the least isolation to accept; this version offers proxy')
+      new Option(
+        '--isolation <kind>',
+        'the least isolation to accept; this version offers proxy and container',
+      )
         .choices(isolations)
         .default('auto')
         .env('BOUNDARY_ISOLATION'),
     );
   addUpstreamOptions(command);
+  addContainerOptions(command);
   // Flags of Coder's boundary that a script may carry. They ask for what is not here, or for nothing.
   command
     .addOption(new Option('--jail-type <kind>').env('BOUNDARY_JAIL_TYPE').hideHelp())
@@ -72,27 +80,36 @@ export async function runCommand(
   options: RunOptions,
   env: NodeJS.ProcessEnv,
 ): Promise<number> {
-  refuseStrongerIsolation(options.isolation);
+  const inContainer = options.isolation === 'container';
+  refuseUnavailableIsolation(options);
   const reading = readPolicy({ options, env, upstreamProxy: options.upstreamProxy !== undefined });
   if (!reading.result.ok) {
     tellFaults(reading.result.faults);
     throw new CommandError('the policy has faults (above); nothing was started', exitCodes.notStarted);
   }
   const { policy, warnings, settings } = reading.result;
-  refuseUnenforceable(policy);
+  refuseUnenforceable(policy, inContainer ? 'container' : 'proxy');
   const logLevel = options.logLevel ?? settings.logLevel ?? 'warn';
   if (logLevel !== 'error') {
     tellFaults(warnings, 'warning: ');
     if (policy.rules.length === 0) writeError(`boundary: ${nothingAllowedWarning(reading.path, env)}`);
-    writeError(
-      'boundary: isolation is proxy: what uses the proxy variables is held to the policy; a program that ignores them is not held yet',
-    );
   }
 
   // The log goes to a file where it was asked to, and where the command has a terminal, which is then its own.
   const logDirectory = options.logDir ?? settings.logDir ?? (ownsTerminal() ? stateDirectory(env) : null);
   if (logDirectory === null) refuseUnrecorded(policy, logLevel);
   const logFile = logDirectory === null ? null : auditFile(logDirectory);
+  const upstreamProxy = options.upstreamProxy ?? settings.upstreamProxy;
+  if (inContainer) {
+    // Loaded here alone: the client of the Docker engine is large.
+    const { runInContainer } = await import('./container-run.ts');
+    return runInContainer({ command, options, env, reading, upstreamProxy, logLevel, logFile });
+  }
+  if (logLevel !== 'error') {
+    writeError(
+      'boundary: isolation is proxy: what uses the proxy variables is held to the policy; a program that ignores them is not held yet',
+    );
+  }
   const trust = upstreamTrust(options.upstreamCa);
   // The key of this authority is never written anywhere.
   const authority = createAuthority();
@@ -104,7 +121,7 @@ export async function runCommand(
     authority,
     listen: { host: '127.0.0.1', port: options.proxyPort ?? settings.proxyPort ?? 0 },
     upstreamRoots: trust.roots,
-    upstreamProxy: options.upstreamProxy ?? settings.upstreamProxy,
+    upstreamProxy,
     audit: {
       ...workspaceOf(env),
       ...(logFile === null
@@ -140,19 +157,32 @@ export function workspaceOf(env: NodeJS.ProcessEnv): Pick<EngineOptions['audit']
   return { ...(workspace ? { workspace } : {}), ...(owner ? { owner } : {}) };
 }
 
-function refuseStrongerIsolation(isolation: RunOptions['isolation']): void {
+function refuseUnavailableIsolation(options: RunOptions): void {
+  const { isolation, image } = options;
+  if (isolation === 'container') {
+    if (image !== undefined) return;
+    throw new CommandError(
+      '--isolation container runs the command in an image of your choice, and none is named; add --image IMAGE',
+      exitCodes.notStarted,
+    );
+  }
+  refuseWithoutContainer(options);
   if (isolation === 'auto' || isolation === 'proxy') return;
   throw new CommandError(
-    `--isolation ${isolation} is not available in this version, and nothing weaker was started; use --isolation proxy (proxy variables only), or run the command in a container whose only way out is \`boundary sidecar\``,
+    `--isolation ${isolation} is not available in this version, and nothing weaker was started; use --isolation container --image IMAGE, or --isolation proxy (proxy variables only)`,
     exitCodes.notStarted,
   );
 }
 
-/** `files` and `commands` bind only where the isolation can enforce them: here it cannot. */
-function refuseUnenforceable(policy: Policy): void {
+/** `files` and `commands` bind only where the isolation can enforce them: here none can. */
+function refuseUnenforceable(policy: Policy, isolation: 'proxy' | 'container'): void {
   if (policy.confines.length === 0) return;
+  const instead =
+    isolation === 'container'
+      ? 'give the command an image and volumes that hold nothing else'
+      : 'keep the command from those files and programs by other means';
   throw new CommandError(
-    `the policy uses ${policy.confines.map((key) => `\`${key}\``).join(' and ')}, which isolation proxy cannot enforce (process isolation could, and this version has none); remove ${policy.confines.length === 1 ? 'that key' : 'these keys'}, or keep the command from those files and programs by other means`,
+    `the policy uses ${policy.confines.map((key) => `\`${key}\``).join(' and ')}, which isolation ${isolation} cannot enforce (process isolation could, and this version has none); remove ${policy.confines.length === 1 ? 'that key' : 'these keys'}, or ${instead}`,
     exitCodes.notStarted,
   );
 }

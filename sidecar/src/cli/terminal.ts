@@ -10,6 +10,11 @@ export function writeError(line: string): void {
   writeAll(2, `${line}\n`);
 }
 
+/** Shows a text in the place of the last one that was shown so, on a terminal's standard error. */
+export function replaceErrorLine(text: string): void {
+  writeAll(2, `\r\x1b[K${text}`);
+}
+
 /** As `writeError`, to standard output. A reader that has gone away (`| head`) ends the output, not the command. */
 export function writeOutput(line: string): void {
   writeAll(1, `${line}\n`);
