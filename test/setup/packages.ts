@@ -40,6 +40,7 @@ const NEEDS: readonly Need[] = [
   program('squid-openssl', 'a peer in the benchmark, a corporate proxy in tests', 'squid'),
   program('tinyproxy', 'a peer in the benchmark'),
   program('nginx-light', 'the upstream of the benchmark', 'nginx'),
+  program('prometheus', 'scrapes sidecars and runs the queries of dashboards, rules and alerts'),
 ];
 
 /** Debian starts a daemon that it installs; the tests start their own, on free ports. */
