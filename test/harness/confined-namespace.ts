@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { auditLine } from './behind-boundary.ts';
 import {
   auditLines,
   boundaryPath,
@@ -37,8 +38,8 @@ export interface ConfinedNamespace extends AsyncDisposable {
   /** Starts a gate or a sidecar like the first one. */
   startGate(): Promise<RunningPart>;
   startSidecar(): Promise<RunningPart>;
-  /** The lines of the audit log so far. */
-  audit(): readonly Record<string, unknown>[];
+  /** The audit line that says all of `wanted`, once it is written: lines gather for a moment. */
+  recorded(wanted: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>>;
   metrics(): Promise<string>;
 }
 
@@ -50,6 +51,8 @@ export interface ConfinedSetup {
   readonly args?: readonly string[];
 }
 
+/** Lines gather for 20 ms; a machine under load takes longer. */
+const RECORDED_MS = 10_000;
 const HOLD =
   'mount --bind "$0" /etc/resolv.conf && mount --bind "$1" /etc/hosts && echo ready && exec sleep infinity';
 
@@ -109,7 +112,17 @@ export async function confinedNamespace(setup: ConfinedSetup): Promise<ConfinedN
     submit,
     startGate,
     startSidecar,
-    audit: () => auditLines(path('audit.jsonl')),
+    async recorded(wanted) {
+      const until = performance.now() + RECORDED_MS;
+      for (;;) {
+        const audit = auditLines(path('audit.jsonl'));
+        const found = audit.some((line) =>
+          Object.entries(wanted).every(([key, value]) => line[key] === value),
+        );
+        if (found || performance.now() > until) return auditLine({ audit }, wanted);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    },
     async metrics() {
       const address = /metrics on ([^,\s]+)/.exec(namespace.sidecar.stderr())?.[1];
       return (await fetch(`http://${address}/metrics`)).text();

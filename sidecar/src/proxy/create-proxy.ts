@@ -21,6 +21,8 @@ const MAX_CONNECTIONS = 8_192;
 /** Silence after which the kernel asks whether the client is still there (tcp(7), SO_KEEPALIVE). */
 const KEEP_ALIVE_MS = 60_000;
 const DRAIN_CHECK_MS = 20;
+/** For connections that were just made to become requests. */
+const SETTLE_MS = 1_000;
 /** For the last bytes of answers, once all are given. */
 const LEAVE_MS = 500;
 
@@ -122,10 +124,13 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     async drain(ms) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const session of sessions) session.close();
-      for (const live of core.live) if (live.kind === 'pending') live.close('stopping');
-      const until = performance.now() + ms;
+      const began = performance.now();
+      const until = began + ms;
+      const settled = began + Math.min(ms, SETTLE_MS);
       const working = () => [...core.live].some((live) => live.kind === 'work');
-      while (working() && performance.now() < until) {
+      // What was accepted a moment ago has asked for nothing yet, or is within its handshake.
+      const settling = () => sockets.size > 0 && performance.now() < settled;
+      while (settling() || (working() && performance.now() < until)) {
         server.closeIdleConnections();
         await new Promise((resolve) => setTimeout(resolve, DRAIN_CHECK_MS));
       }

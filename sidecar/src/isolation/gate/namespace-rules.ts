@@ -5,12 +5,19 @@ export interface GatePorts {
 }
 
 /**
- * The routes of the confined namespace, as arguments of ip(8): loopback is up, and every IPv4 address is local, so that
+ * The workspace's own address beside 127.0.0.1. Without one that is not loopback, getaddrinfo(3) with AI_ADDRCONFIG takes
+ * the machine for one without IPv4 and finds no name: browsers ask so.
+ */
+export const WORKSPACE_ADDRESS = '198.18.0.2';
+
+/**
+ * Interface and routes of the confined namespace, as arguments of ip(8): loopback is up, and every IPv4 address is local, so that
  * a packet to anywhere has a way to go and none out. Table `local` and the source address are both needed: a table of
  * its own gives ENETUNREACH once the destination was rewritten, and the source decides what replies are sent to.
  */
-export const NAMESPACE_ROUTES: readonly (readonly string[])[] = [
+export const NAMESPACE_SETUP: readonly (readonly string[])[] = [
   ['link', 'set', 'lo', 'up'],
+  ['address', 'replace', `${WORKSPACE_ADDRESS}/32`, 'dev', 'lo'],
   ['route', 'replace', 'local', 'default', 'dev', 'lo', 'src', '127.0.0.1'],
 ];
 
@@ -27,13 +34,13 @@ delete table inet boundary
 table inet boundary {
   chain redirected {
     type nat hook output priority -100; policy accept;
-    ip daddr 127.0.0.0/8 return
+    ip daddr { 127.0.0.0/8, ${WORKSPACE_ADDRESS} } return
     meta nfproto ipv4 meta l4proto tcp redirect to :${tcp}
     meta nfproto ipv4 udp dport 53 redirect to :${udp}
   }
   chain closed {
     type filter hook output priority 0; policy drop;
-    ip daddr 127.0.0.0/8 accept
+    ip daddr { 127.0.0.0/8, ${WORKSPACE_ADDRESS} } accept
     ip6 daddr ::1 accept
     ct status dnat accept
     ct direction reply accept

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { type GatePorts, NAMESPACE_ROUTES, namespaceRules } from './namespace-rules.ts';
+import { type GatePorts, NAMESPACE_SETUP, namespaceRules } from './namespace-rules.ts';
 
 /** The namespace could not be closed. Nothing may run in it then; the message says what to do. */
 export class NamespaceFault extends Error {
@@ -11,7 +11,7 @@ export class NamespaceFault extends Error {
  * @throws NamespaceFault
  */
 export function closeNamespace(ports: GatePorts): void {
-  for (const args of NAMESPACE_ROUTES) run('ip', args);
+  for (const args of NAMESPACE_SETUP) run('ip', args);
   run('nft', ['-f', '-'], namespaceRules(ports));
 }
 
