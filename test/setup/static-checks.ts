@@ -16,6 +16,12 @@ export function staticChecks(root: string): StaticCheck[] {
       args: ['check', '--error-on-warnings', '.'],
     },
     { name: 'types', command: 'node_modules/.bin/tsc', args: ['-p', '.'] },
+    // What runs in the browser knows other globals than what runs in Node.
+    {
+      name: 'types of the view',
+      command: 'node_modules/.bin/tsc',
+      args: ['-p', 'tsconfig.view.json'],
+    },
   ];
   const terraform = globSync('**/*.tf', { cwd: root, exclude: ['node_modules/**'] });
   if (terraform.length > 0) {
