@@ -68,6 +68,8 @@ export async function bundle(): Promise<Map<string, Uint8Array>> {
     ...filesUnder(sidecar, (name) => name.endsWith('.schema.json') || name === 'schema.json'),
   ];
   for (const file of data) files.set(relative(sidecar, file), readFileSync(file));
+  // What a template's startup script carries, for those who have the program.
+  files.set('doctor.sh', readFileSync(join(ROOT, 'scripts/doctor.sh')));
   const licences = thirdPartyLicences(ROOT, [
     ...Object.keys(result.metafile.inputs),
     'node_modules/koffi/index.js',

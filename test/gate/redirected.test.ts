@@ -147,6 +147,13 @@ describe('redirected connections', () => {
     }
   });
 
+  it("boundary's page is at its name and at a loopback port", async () => {
+    for (const url of ['http://boundary.internal/healthz', 'http://127.0.0.1:13380/healthz']) {
+      const ended = await curl('-H', 'Host: deployment.example', url);
+      assert.equal(ended.stdout, '{"status":"ok"}', told(ended));
+    }
+  });
+
   it('the deployment passes unopened, whatever the policy says', async () => {
     const ended = await namespace.run('curl', [
       '-sS',

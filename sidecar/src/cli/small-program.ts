@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { CommandError, exitCodes } from './command-error.ts';
+import { addDoctorCommand } from './doctor-command.ts';
 import { addGateCommand } from './gate-command.ts';
 import { addHealthCommand } from './health-command.ts';
 import { addSubmitCommand } from './submit-command.ts';
@@ -10,6 +11,7 @@ export function addSmallCommands(program: Command, finish: (exitCode: number) =>
   addGateCommand(program, finish);
   addSubmitCommand(program, finish);
   addHealthCommand(program, finish);
+  addDoctorCommand(program, finish);
 }
 
 /** Runs one of the small commands and resolves to its exit code, as `main` of program.ts does for all. */

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { AuditLog } from '../audit/types.ts';
 import type { View } from '../control/view/create-view.ts';
 import { followGate } from '../isolation/gate/follow-gate.ts';
+import { VIEW_PORT } from '../isolation/gate/namespace-rules.ts';
 import { RedirectedConnections } from '../isolation/gate/redirected-connections.ts';
 import type { Inet } from '../isolation/system-calls.ts';
 import type { Metrics } from '../metrics/types.ts';
@@ -22,6 +23,8 @@ import type { Endpoint } from '../target/types.ts';
 
 const DNS_PORT = 53;
 const HTTP_PORT = 80;
+/** Connections to the page and to DNS over TCP, each kind: the workspace does not decide about our memory. */
+const MOST_OWN = 256;
 
 export interface WorkspaceSideOptions {
   /** The gate's, shared with it. */
@@ -66,6 +69,8 @@ export function openWorkspaceSide(options: WorkspaceSideOptions): WorkspaceSide 
   // Never listening: its connections are given to it. Without this it would watch none of its time limits.
   viewServer.emit('listening');
   let connected = false;
+  const shown = new Set<Socket>();
+  const asking = new Set<Socket>();
 
   const redirected = new RedirectedConnections({
     onConnection: (socket, destination) => route(socket, destination),
@@ -88,6 +93,10 @@ export function openWorkspaceSide(options: WorkspaceSideOptions): WorkspaceSide 
   });
 
   function route(socket: Socket, destination: Inet | null): void {
+    if (destination?.address === '127.0.0.1' && destination.port === VIEW_PORT) {
+      show(socket);
+      return;
+    }
     if (destination === null || destination.address.startsWith('127.')) {
       const found = destination === null ? null : literal(destination);
       proxy.refuseRedirected(
@@ -98,6 +107,7 @@ export function openWorkspaceSide(options: WorkspaceSideOptions): WorkspaceSide 
       return;
     }
     if (destination.port === DNS_PORT) {
+      if (!counted(asking, socket)) return;
       serveDnsOverTcp(socket, dns);
       socket.resume();
       return;
@@ -125,6 +135,7 @@ export function openWorkspaceSide(options: WorkspaceSideOptions): WorkspaceSide 
 
   function show(socket: Socket): void {
     socket.on('error', () => socket.destroy());
+    if (!counted(shown, socket)) return;
     viewServer.emit('connection', socket);
     socket.resume();
   }
@@ -141,6 +152,18 @@ export function openWorkspaceSide(options: WorkspaceSideOptions): WorkspaceSide 
       names.close();
     },
   };
+}
+
+/** Notes a connection while it is open; one too many is reset. */
+function counted(open: Set<Socket>, socket: Socket): boolean {
+  if (open.size >= MOST_OWN) {
+    socket.on('error', () => {});
+    socket.resetAndDestroy();
+    return false;
+  }
+  open.add(socket);
+  socket.once('close', () => open.delete(socket));
+  return true;
 }
 
 function literal({ address, port }: Inet): Endpoint {

@@ -128,9 +128,13 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
       const until = began + ms;
       const settled = began + Math.min(ms, SETTLE_MS);
       const working = () => [...core.live].some((live) => live.kind === 'work');
+      const closePending = () => {
+        for (const live of core.live) if (live.kind === 'pending') live.close('stopping');
+      };
       // What was accepted a moment ago has asked for nothing yet, or is within its handshake.
       const settling = () => sockets.size > 0 && performance.now() < settled;
       while (settling() || (working() && performance.now() < until)) {
+        if (!settling()) closePending();
         server.closeIdleConnections();
         await new Promise((resolve) => setTimeout(resolve, DRAIN_CHECK_MS));
       }

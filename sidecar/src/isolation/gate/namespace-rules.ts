@@ -11,6 +11,12 @@ export interface GatePorts {
 export const WORKSPACE_ADDRESS = '198.18.0.2';
 
 /**
+ * The port on 127.0.0.1 at which the workspace finds boundary's own page: a dashboard that shows an app of a workspace
+ * reaches loopback ports only.
+ */
+export const VIEW_PORT = 13_380;
+
+/**
  * Interface and routes of the confined namespace, as arguments of ip(8): loopback is up, and every IPv4 address is local, so that
  * a packet to anywhere has a way to go and none out. Table `local` and the source address are both needed: a table of
  * its own gives ENETUNREACH once the destination was rewritten, and the source decides what replies are sent to.
@@ -25,7 +31,7 @@ export const NAMESPACE_SETUP: readonly (readonly string[])[] = [
  * The firewall of the confined namespace, as a script of nft(8). It replaces an earlier one in one transaction, so that
  * a gate that starts again swaps its ports without a moment in between.
  *
- * What stays on loopback is left alone. All other IPv4 goes to the two sockets, the rest is refused at once, with an
+ * What stays on loopback is left alone, but for the port of boundary's own page. All other IPv4 goes to the two sockets, the rest is refused at once, with an
  * answer that clients understand: nothing waits for a time-out. `ct direction reply` lets answers of the sockets back.
  */
 export function namespaceRules({ tcp, udp }: GatePorts): string {
@@ -34,6 +40,7 @@ delete table inet boundary
 table inet boundary {
   chain redirected {
     type nat hook output priority -100; policy accept;
+    ip daddr 127.0.0.1 tcp dport ${VIEW_PORT} redirect to :${tcp}
     ip daddr { 127.0.0.0/8, ${WORKSPACE_ADDRESS} } return
     meta nfproto ipv4 meta l4proto tcp redirect to :${tcp}
     meta nfproto ipv4 udp dport 53 redirect to :${udp}
