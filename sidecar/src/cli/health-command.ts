@@ -26,12 +26,10 @@ async function healthCommand(part: string, env: NodeJS.ProcessEnv): Promise<numb
   if (part !== 'sidecar') {
     throw new CommandError(`health knows sidecar and gate, not ${part}`, exitCodes.usage);
   }
-  const { status, body } = await askSidecar(
-    env.BOUNDARY_SUBMISSIONS ?? SUBMISSIONS_SOCKET,
-    'GET',
-    '/v1/ready',
-    {
-      timeoutMs: ANSWER_MS,
+  const socket = env.BOUNDARY_SUBMISSIONS ?? SUBMISSIONS_SOCKET;
+  const { status, body } = await askSidecar(socket, 'GET', '/v1/ready', { timeoutMs: ANSWER_MS }).catch(
+    (error: unknown) => {
+      throw new CommandError(messageOf(error));
     },
   );
   const { reasons = [] } = body as { readonly reasons?: readonly string[] };

@@ -16,6 +16,17 @@ export const reportError: ErrorRequestHandler = (error: unknown, _request, respo
     response.status(400).json({ error: 'The path holds a malformed percent escape.' });
     return;
   }
+  if (isBodyFault(error)) {
+    const found = error.status === 413 ? 'too large' : 'not what was expected';
+    response.status(error.status).json({ error: `The body is ${found} (${error.type}). Expected JSON.` });
+    return;
+  }
   const name = error instanceof Error ? error.name : typeof error;
   response.status(500).json({ error: `The control plane failed (${name}). This is a fault of boundary.` });
 };
+
+/** What body-parser throws for a body that it does not take. */
+function isBodyFault(error: unknown): error is { readonly status: number; readonly type: string } {
+  if (!(error instanceof Error) || !('status' in error) || !('type' in error)) return false;
+  return typeof error.status === 'number' && error.status < 500 && typeof error.type === 'string';
+}
