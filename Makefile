@@ -24,6 +24,22 @@ build: install ## Bundle the program: dist/ and bin/boundary
 build-all: build ## Archives for linux amd64 and arm64 with their own Node, and SHA256SUMS, in dist/release/
 	@$(NODE) scripts/build-all.ts
 
+.PHONY: image
+image: build ## The container image boundary:dev (starts a Docker engine and makes its base where that is needed)
+	@$(NODE) scripts/image.ts
+
+.PHONY: docker-up
+docker-up: build ## The example template on the local Docker engine, without a Coder server (EXTRA_ALLOW adds rules)
+	@$(NODE) scripts/docker-up.ts
+
+.PHONY: docker-down
+docker-down: install ## Remove everything that docker-up made
+	@$(NODE) scripts/docker-down.ts
+
+.PHONY: dashboards
+dashboards: install ## Make the Grafana dashboards anew from examples/grafana/dashboards
+	@$(NODE) examples/grafana/generate.ts
+
 .PHONY: test
 test: build ## Everything: lint, types, every test (ONLY=part/of/a/path for some of them)
 	@$(NODE) test/run.ts $(ONLY)
