@@ -27,6 +27,10 @@ export function serveDnsOverTcp(socket: Duplex, service: DnsService, options: Dn
   let pending: Buffer = Buffer.alloc(0);
   /** Nothing more is answered. */
   let done = false;
+  /** The client has to take answers first. */
+  let blocked = false;
+  /** The client asks nothing more. */
+  let ended = false;
   const idle = setTimeout(close, idleMs).unref();
 
   function close(): void {
@@ -41,15 +45,13 @@ export function serveDnsOverTcp(socket: Duplex, service: DnsService, options: Dn
     while (!done && pending.length >= PREFIX) {
       const length = pending.readUInt16BE();
       const end = PREFIX + length;
-      if (length < SHORTEST || length > LONGEST) finish(answers);
-      else if (pending.length < end) break;
-      else {
-        const answer = service.answer(pending.subarray(PREFIX, end), 'tcp');
-        if (answer === null) return finish(answers);
-        answers.push(prefixed(answer));
-        pending = pending.subarray(end);
-        if (answers.length >= BATCH && !send(answers)) return false;
-      }
+      if (length < SHORTEST || length > LONGEST) return finish(answers);
+      if (pending.length < end) break;
+      const answer = service.answer(pending.subarray(PREFIX, end), 'tcp');
+      if (answer === null) return finish(answers);
+      answers.push(prefixed(answer));
+      pending = pending.subarray(end);
+      if (answers.length >= BATCH && !send(answers)) return false;
     }
     return answers.length === 0 || send(answers);
   }
@@ -67,17 +69,27 @@ export function serveDnsOverTcp(socket: Duplex, service: DnsService, options: Dn
     return true;
   }
 
+  /** Answers, reads on while that is no burden, and ends with the client. */
+  function advance(): void {
+    blocked = !proceed();
+    if (blocked) socket.pause();
+    else if (ended && !done) finish([]);
+    else socket.resume();
+  }
+
   socket.on('data', (chunk: Buffer) => {
     if (done) return;
     pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
-    if (!proceed()) socket.pause();
+    if (!blocked) advance();
   });
   socket.on('drain', () => {
     idle.refresh();
-    if (proceed()) socket.resume();
+    advance();
   });
   socket.on('end', () => {
-    if (!done) finish([]);
+    // A connection may end while it is paused, with questions that wait for their answers to be taken.
+    ended = true;
+    if (!blocked) advance();
   });
   socket.on('error', close);
   socket.on('close', close);

@@ -52,7 +52,7 @@ const MOST_NAMES = RANGE_SIZE - OWN - 1;
 const MOST_OCTETS = 8 * 2 ** 20;
 const OCTETS_OF_A_LINE = 38;
 const HOUR = 3600;
-/** A day, and the hour by which the journal may be behind. */
+/** A day, and the hour by which what is known of a use may be behind. */
 const LEASE = 25 * HOUR;
 const SMALLEST_COMPACTION = 256 * 1024;
 const GROWTH = 4;
@@ -87,9 +87,9 @@ class Book implements NameAddresses {
   readonly #behind: number;
   /** By place in the range. */
   readonly #names: (string | undefined)[];
+  /** Seconds, of which an hour at most is missing: so often a use is worth a line, and a place at the end below. */
   readonly #used: Float64Array;
-  readonly #recorded: Float64Array;
-  /** The longest unused first. */
+  /** By name, the longest unused first. */
   readonly #places = new Map<string, number>();
   readonly #reserved = new Map<string, string>();
   #octets = 0;
@@ -113,7 +113,6 @@ class Book implements NameAddresses {
     this.#behind = Math.max(0, newest - now() / 1000);
     this.#names = new Array(size).fill(undefined);
     this.#used = new Float64Array(size);
-    this.#recorded = new Float64Array(size);
     for (const use of uses) this.#recall(use);
     const fault = this.#compact();
     this.warnings = fault === null ? warnings : [...warnings, fault];
@@ -181,7 +180,6 @@ class Book implements NameAddresses {
   #give(name: string, place: number, seconds: number): void {
     this.#names[place] = name;
     this.#used[place] = seconds;
-    this.#recorded[place] = seconds;
     this.#places.set(name, place);
     this.#octets += name.length;
   }
@@ -196,15 +194,12 @@ class Book implements NameAddresses {
 
   #use(name: string, place: number): void {
     const seconds = this.#seconds();
+    if (seconds - (this.#used[place] ?? 0) < HOUR) return;
     this.#used[place] = seconds;
-    // The last place in the order.
     this.#places.delete(name);
     this.#places.set(name, place);
-    if (seconds - (this.#recorded[place] ?? 0) < HOUR) return;
     // Where this cannot be put on record, the name works nevertheless: it is on record, with an earlier use.
-    if (!this.#record({ name, address: addressAt(place), seconds })) return;
-    this.#recorded[place] = seconds;
-    this.#compactWhereLong();
+    if (this.#record({ name, address: addressAt(place), seconds })) this.#compactWhereLong();
   }
 
   /** Forgets names whose day is over where that is needed for one more; false where there are too few of them. */
@@ -247,8 +242,6 @@ class Book implements NameAddresses {
 
   #compact(): string | null {
     const fault = this.#journal.rewrite(this.#live());
-    if (fault === null)
-      for (const place of this.#places.values()) this.#recorded[place] = this.#used[place] ?? 0;
     // Where it failed, the next attempt is as far away as the file is long.
     const floor = fault === null ? this.#octets + this.#places.size * OCTETS_OF_A_LINE : this.#journal.bytes;
     this.#compactAt = Math.max(SMALLEST_COMPACTION, floor * GROWTH);

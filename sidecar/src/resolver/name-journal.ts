@@ -42,6 +42,7 @@ export interface OpenedJournal {
 const LINE = /^([0-9a-f]{8}) (([0-9]{1,12}) ([0-9.]{7,15}) ([a-z0-9._-]{1,253}))$/;
 const LINE_END = 0x0a;
 const MODE = 0o600;
+const BLOCK = 64 * 1024;
 
 /**
  * Opens the journal at `path`, or begins one. It is text, a use to a line: a checksum, seconds, address and name.
@@ -132,14 +133,13 @@ class FileJournal implements NameJournal {
     try {
       rmSync(temporary, { force: true });
       file = openSync(temporary, 'ax', MODE);
-      const content = Buffer.from(Array.from(uses, lineOf).join(''), 'latin1');
-      for (let at = 0; at < content.length; ) at += writeSync(file, content, at);
+      const bytes = writeLines(file, uses);
       fsyncSync(file);
       renameSync(temporary, this.#path);
       syncDirectory(dirname(this.#path));
       this.#shut();
       this.#file = file;
-      this.bytes = content.length;
+      this.bytes = bytes;
       return null;
     } catch (error) {
       if (file !== null) closeSync(file);
@@ -194,6 +194,24 @@ class FileJournal implements NameJournal {
 function lineOf({ name, address, seconds }: NameUse): string {
   const body = `${Math.floor(seconds)} ${address} ${name}`;
   return `${checksum(body)} ${body}\n`;
+}
+
+/** Writes a line per use, in blocks; the octets written. */
+function writeLines(file: number, uses: Iterable<NameUse>): number {
+  let bytes = 0;
+  let block = '';
+  function flush(): void {
+    const content = Buffer.from(block, 'latin1');
+    for (let at = 0; at < content.length; ) at += writeSync(file, content, at);
+    bytes += content.length;
+    block = '';
+  }
+  for (const use of uses) {
+    block += lineOf(use);
+    if (block.length >= BLOCK) flush();
+  }
+  flush();
+  return bytes;
 }
 
 function checksum(text: string): string {

@@ -15,6 +15,8 @@ export interface DnsAnswer {
 }
 
 const HEADER = 12;
+/** What stands before the data of a record: its name as a pointer, type, class, TTL, length. */
+const RECORD_HEAD = 12;
 const OPT_LENGTH = 11;
 /** QR and RA. RA is set although nothing recurs: clients take an answer without it for a referral and go on asking. */
 const ANSWER_FLAGS = 0x8080;
@@ -31,53 +33,53 @@ const UDP_SIZE = 1232;
  * (the longest possible one has 324), so TC is never set. An OPT is in the answer where one was in the question.
  */
 export function encodeDnsAnswer(question: DnsQuestion, { rcode, data, ttl }: DnsAnswer): Buffer {
-  const record = data === null ? [] : encodeRecord(data, ttl);
-  const opt = question.edns === null ? [] : encodeOpt(question.edns.dnssecOk, rcode);
-  const counts = [1, data === null ? 0 : 1, 0, question.edns === null ? 0 : 1];
-  return Buffer.concat([encodeHeader(question, rcode, counts), question.octets, ...record, ...opt]);
+  const value = data === null ? null : encodeValue(data);
+  const recordAt = HEADER + question.octets.length;
+  const optAt = recordAt + (value === null ? 0 : RECORD_HEAD + value.length);
+  const octets = Buffer.alloc(optAt + (question.edns === null ? 0 : OPT_LENGTH));
+  writeHeader(octets, question, rcode);
+  octets.writeUInt16BE(1, 4);
+  octets.set(question.octets, HEADER);
+  if (data !== null && value !== null) {
+    octets.writeUInt16BE(1, 6);
+    octets.writeUInt16BE(NAME_OF_THE_QUESTION, recordAt);
+    octets.writeUInt16BE(DNS_TYPE[data.type], recordAt + 2);
+    octets.writeUInt16BE(DNS_CLASS_IN, recordAt + 4);
+    octets.writeUInt32BE(ttl, recordAt + 6);
+    octets.writeUInt16BE(value.length, recordAt + 10);
+    octets.set(value, recordAt + RECORD_HEAD);
+  }
+  if (question.edns !== null) {
+    octets.writeUInt16BE(1, 10);
+    octets.writeUInt16BE(DNS_TYPE.OPT, optAt + 1);
+    octets.writeUInt16BE(UDP_SIZE, optAt + 3);
+    octets.writeUInt8(rcode >> 4, optAt + 5);
+    octets.writeUInt16BE(question.edns.dnssecOk ? 0x8000 : 0, optAt + 7);
+  }
+  return octets;
 }
 
 /** The header alone, for a message whose question could not be read. */
 export function encodeDnsError(header: DnsHeader, rcode: DnsRcode): Buffer {
-  return encodeHeader(header, rcode, [0, 0, 0, 0]);
-}
-
-function encodeHeader(header: DnsHeader, rcode: DnsRcode, counts: readonly number[]): Buffer {
-  const { id, opcode, recursionDesired, checkingDisabled } = header;
-  // The code's upper bits stand in the OPT; without one there is no code that has any.
-  const code = rcode & 0xf;
-  const flags =
-    ANSWER_FLAGS | (opcode << 11) | (recursionDesired ? 0x0100 : 0) | (checkingDisabled ? 0x0010 : 0) | code;
   const octets = Buffer.alloc(HEADER);
-  [id, flags, ...counts].forEach((field, index) => {
-    octets.writeUInt16BE(field, index * 2);
-  });
+  writeHeader(octets, header, rcode);
   return octets;
 }
 
-function encodeRecord(data: DnsData, ttl: number): Buffer[] {
-  const value = data.type === 'A' ? Buffer.from(data.address.split('.').map(Number)) : encodeName(data.name);
-  const head = Buffer.alloc(12);
-  head.writeUInt16BE(NAME_OF_THE_QUESTION, 0);
-  head.writeUInt16BE(DNS_TYPE[data.type], 2);
-  head.writeUInt16BE(DNS_CLASS_IN, 4);
-  head.writeUInt32BE(ttl, 6);
-  head.writeUInt16BE(value.length, 10);
-  return [head, value];
+function writeHeader(octets: Buffer, header: DnsHeader, rcode: DnsRcode): void {
+  const { id, opcode, recursionDesired, checkingDisabled } = header;
+  // The code's upper bits stand in the OPT; without one there is no code that has any.
+  const repeated = (opcode << 11) | (recursionDesired ? 0x0100 : 0) | (checkingDisabled ? 0x0010 : 0);
+  octets.writeUInt16BE(id, 0);
+  octets.writeUInt16BE(ANSWER_FLAGS | repeated | (rcode & 0xf), 2);
 }
 
-function encodeName(name: string): Buffer {
-  const labels = name.split('.').flatMap((label) => [Buffer.of(label.length), Buffer.from(label, 'latin1')]);
+function encodeValue(data: DnsData): Uint8Array {
+  if (data.type === 'A') return Buffer.from(data.address.split('.').map(Number));
+  const labels = data.name
+    .split('.')
+    .flatMap((label) => [Buffer.of(label.length), Buffer.from(label, 'latin1')]);
   return Buffer.concat([...labels, Buffer.of(0)]);
-}
-
-function encodeOpt(dnssecOk: boolean, rcode: DnsRcode): Buffer[] {
-  const opt = Buffer.alloc(OPT_LENGTH);
-  opt.writeUInt16BE(DNS_TYPE.OPT, 1);
-  opt.writeUInt16BE(UDP_SIZE, 3);
-  opt.writeUInt8(rcode >> 4, 5);
-  opt.writeUInt16BE(dnssecOk ? 0x8000 : 0, 7);
-  return [opt];
 }
 
 /** An answer that holds nothing but its code. */

@@ -61,7 +61,7 @@ const HOST_LABEL = /^[A-Za-z0-9_-]+$/;
  */
 export function readDnsQuestion(message: Uint8Array): DnsReading {
   if (message.length < HEADER) return { kind: 'drop', reason: 'The message is shorter than a DNS header.' };
-  const reader = new Reader(message);
+  const reader = new Reader(Buffer.from(message.buffer, message.byteOffset, message.length));
   const id = reader.number(2);
   const flags = reader.number(2);
   if ((flags & 0x8000) !== 0) return { kind: 'drop', reason: 'The message is an answer, not a question.' };
@@ -178,36 +178,43 @@ class Malformed extends Error {}
 
 /** Big-endian numbers and stretches of octets, with every bound checked. */
 class Reader {
-  readonly #octets: Uint8Array;
-  at = 0;
+  readonly #octets: Buffer;
+  readonly #end: number;
+  at: number;
 
-  constructor(octets: Uint8Array) {
+  constructor(octets: Buffer, at = 0, end = octets.length) {
     this.#octets = octets;
+    this.at = at;
+    this.#end = end;
   }
 
   get left(): number {
-    return this.#octets.length - this.at;
+    return this.#end - this.at;
   }
 
   number(width: number): number {
-    return this.#take(width).reduce((value, octet) => value * 256 + octet, 0);
+    return this.#octets.readUIntBE(this.#pass(width), width);
   }
 
   inner(length: number): Reader {
-    return new Reader(this.#take(length));
+    const start = this.#pass(length);
+    return new Reader(this.#octets, start, this.at);
   }
 
+  /** One character per octet. */
   text(length: number): string {
-    return String.fromCharCode(...this.#take(length));
+    const start = this.#pass(length);
+    return this.#octets.toString('latin1', start, this.at);
   }
 
   since(start: number): Uint8Array {
     return this.#octets.subarray(start, this.at);
   }
 
-  #take(length: number): Uint8Array {
+  #pass(length: number): number {
     if (length > this.left) throw new Malformed('The message ends before what its lengths announce.');
+    const start = this.at;
     this.at += length;
-    return this.#octets.subarray(this.at - length, this.at);
+    return start;
   }
 }
