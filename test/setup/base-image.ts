@@ -83,11 +83,12 @@ async function makeArchive(archive: string): Promise<void> {
     );
   }
   const mirror = debianMirror();
-  process.stderr.write(`setup: making ${baseImageName()} from ${mirror.url} (a minute)\n`);
+  process.stderr.write(`setup: making ${baseImageName()} from ${mirror.url ?? 'Debian'} (a minute)\n`);
   const scratch = mkdtempSync(join(CACHE, 'base-'));
   try {
     const root = join(scratch, 'root');
-    const bootstrap = ['--variant=minbase', `--include=${PACKAGES}`, SUITE, root, mirror.url];
+    const bootstrap = ['--variant=minbase', `--include=${PACKAGES}`, SUITE, root];
+    if (mirror.url !== null) bootstrap.push(mirror.url);
     const env = { ...process.env, ...mirror.proxy };
     await loggedRun(join(CACHE, 'debootstrap.log'), 'debootstrap', bootstrap, { env });
 

@@ -2,17 +2,15 @@ import { execFileSync, type StdioOptions } from 'node:child_process';
 
 /** Where this machine's apt gets Debian's packages. */
 export interface DebianMirror {
-  /** For example http://deb.debian.org/debian */
-  readonly url: string;
+  /** Its address, up to /debian; null where apt names none: programs then take Debian's usual one. */
+  readonly url: string | null;
   /** apt's proxy as the variables that other programs read; empty without one. */
   readonly proxy: Readonly<Record<string, string>>;
 }
 
-const USUAL = 'http://deb.debian.org/debian';
-
 /**
  * Debian's mirror and the proxy to it as apt is set up here, so that an image is made from where the machine itself
- * is installed from. On another distribution, or without lists, Debian's usual address.
+ * is installed from.
  */
 export function debianMirror(): DebianMirror {
   const options = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] satisfies StdioOptions } as const;
@@ -27,5 +25,5 @@ export function debianMirror(): DebianMirror {
     const [, url] = /^\S+::Proxy "(https?:[^"]+)";$/m.exec(settings) ?? [];
     if (url !== undefined) proxy[`${scheme}_proxy`] = url;
   }
-  return { url: own ?? USUAL, proxy };
+  return { url: own ?? null, proxy };
 }

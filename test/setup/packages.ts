@@ -6,10 +6,13 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-interface Need {
+/** A package, and how to see that what it brings is there. */
+export interface Need {
   readonly name: string;
   readonly why: string;
   readonly present: () => boolean;
+  /** A further package, where this Debian has it. */
+  readonly also?: string;
 }
 
 /** Whether a program of this name is in PATH or where Debian keeps its daemons. */
@@ -40,6 +43,18 @@ const NEEDS: readonly Need[] = [
   program('squid-openssl', 'a peer in the benchmark, a corporate proxy in tests', 'squid'),
   program('tinyproxy', 'a peer in the benchmark'),
   program('nginx-light', 'the upstream of the benchmark', 'nginx'),
+  {
+    name: 'docker.io',
+    why: 'runs the image, and workspaces behind it',
+    present: () =>
+      hasProgram('docker') && (hasProgram('dockerd') || spawnSync('docker', ['version']).status === 0),
+    also: 'docker-cli', // Part of docker.io up to Debian 12.
+  },
+  program('debootstrap', 'makes the images that the tests build on'),
+  program('iproute2', 'network namespaces', 'ip'),
+  program('nftables', 'rules in network namespaces', 'nft'),
+  program('prometheus', 'promtool checks the alerts, the server runs them', 'promtool'),
+  program('chromium', 'looks at the view as a person would'),
   program('prometheus', 'scrapes sidecars and runs the queries of dashboards, rules and alerts'),
 ];
 
@@ -47,22 +62,37 @@ const NEEDS: readonly Need[] = [
 const NO_SERVICES = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
 
 /**
+ * Installs Debian packages, without starting what they bring.
+ *
+ * @param names those to install
+ * @param optional those to install where this Debian has them
+ */
+function install(names: readonly string[], optional: readonly string[]): void {
+  const options = { env: NO_SERVICES, timeout: 900_000 };
+  spawnSync('apt-get', ['-qq', 'update'], { ...options, stdio: ['ignore', 'ignore', 'inherit'] });
+  const known = optional.filter((name) => spawnSync('apt-cache', ['show', name]).stdout.length > 0);
+  const args = ['-qq', '-y', '--no-install-recommends', 'install', ...names, ...known];
+  spawnSync('apt-get', args, { ...options, stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
+/**
  * Installs what is missing.
  *
+ * @param needs what is needed; by default all that the tests and the benchmark use
  * @returns what could not be installed, as sentences that say what to do; empty when everything is there
  */
-export function installPackages(): string[] {
-  const missing = NEEDS.filter((need) => !need.present());
+export function installPackages(needs: readonly Need[] = NEEDS): string[] {
+  const missing = needs.filter((need) => !need.present());
   if (missing.length === 0) return [];
   const names = missing.map((need) => need.name);
   const byHand = `install by hand: apt-get install ${names.join(' ')}`;
   if (process.getuid?.() !== 0 || !hasProgram('apt-get')) return [`${names.join(', ')} missing; ${byHand}`];
 
   for (const need of missing) process.stderr.write(`setup: installing ${need.name} (${need.why})\n`);
-  const options = { env: NO_SERVICES, stdio: ['ignore', 'ignore', 'inherit'] as const, timeout: 600_000 };
-  spawnSync('apt-get', ['-qq', 'update'], { ...options, stdio: [...options.stdio] });
-  const install = ['-qq', '-y', '--no-install-recommends', 'install', ...names];
-  spawnSync('apt-get', install, { ...options, stdio: [...options.stdio] });
+  install(
+    names,
+    missing.flatMap((need) => need.also ?? []),
+  );
   return missing
     .filter((need) => !need.present())
     .map((need) => `${need.name} could not be installed; ${byHand}`);
