@@ -213,12 +213,22 @@ resource "docker_container" "netns" {
   # The workspace shares these files with whom it joins, and may not set them itself.
   hostname = local.hostname
   dns      = [local.resolver]
+  # Without a network Docker writes no address for the host's own name, and sudo looks it up.
+  host {
+    host = local.hostname
+    ip   = "127.0.1.1"
+  }
   # An engine before 26 switches IPv6 off with its loopback.
   sysctls = var.ipv6_loopback ? { "net.ipv6.conf.all.disable_ipv6" = "0", "net.ipv6.conf.lo.disable_ipv6" = "0" } : null
 
-  # The image's own looks for a sidecar.
+  # None: the image's own looks for a sidecar. What is left out here Docker takes from the image, and the next plan would
+  # differ; so do the two below.
   healthcheck {
-    test = ["NONE"]
+    test         = ["NONE"]
+    interval     = "5s"
+    timeout      = "5s"
+    start_period = "30s"
+    retries      = 3
   }
 
   # `sleep` as the first process ignores SIGTERM. It has to come back by itself: a container that has joined it cannot
@@ -275,10 +285,11 @@ resource "docker_container" "gate" {
   }
 
   healthcheck {
-    test     = ["CMD", "node", "/opt/boundary/src/cli/main.js", "health", "gate"]
-    interval = "5s"
-    timeout  = "5s"
-    retries  = 3
+    test         = ["CMD", "node", "/opt/boundary/src/cli/main.js", "health", "gate"]
+    interval     = "5s"
+    timeout      = "5s"
+    start_period = "30s"
+    retries      = 3
   }
 
   memory      = var.resources.gate.memory
@@ -362,7 +373,7 @@ locals {
       CODER_WORKSPACE_OWNER_NAME = data.coder_workspace_owner.me.name
     } : name => value if value != null
   }
-  # Apart from the others, so that a plan shows those unless there is something to hide.
+  # Apart from the others, so that a plan shows those as long as there is nothing to hide.
   sidecar_secrets = merge(var.secrets, var.upstream_proxy == null ? {} : { BOUNDARY_UPSTREAM_PROXY = var.upstream_proxy })
 }
 
@@ -386,7 +397,7 @@ resource "docker_container" "sidecar" {
 
   env = concat(
     [for name, value in local.sidecar_environment : "${name}=${value}"],
-    nonsensitive(length(local.sidecar_secrets)) == 0 ? [] : [for name, value in local.sidecar_secrets : "${name}=${value}"],
+    [for name in nonsensitive(keys(local.sidecar_secrets)) : "${name}=${local.sidecar_secrets[name]}"],
   )
 
   networks_advanced {
@@ -443,10 +454,11 @@ resource "docker_container" "sidecar" {
   }
 
   healthcheck {
-    test     = ["CMD", "node", "/opt/boundary/src/cli/main.js", "health"]
-    interval = "5s"
-    timeout  = "5s"
-    retries  = 3
+    test         = ["CMD", "node", "/opt/boundary/src/cli/main.js", "health"]
+    interval     = "5s"
+    timeout      = "5s"
+    start_period = "30s"
+    retries      = 3
   }
 
   memory      = var.resources.sidecar.memory

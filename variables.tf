@@ -175,7 +175,7 @@ variable "image" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z0-9][a-z0-9._:/-]*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?$", var.image))
+    condition     = can(regex("^[a-z0-9]+([._-]+[a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?$", var.image))
     error_message = "image has to be a Docker image reference such as \"registry.example.com/boundary-sidecar:0.1.0\" or one with @sha256:... at its end, without spaces and without https://."
   }
 }
