@@ -59,6 +59,7 @@ export function remedyOf(policy: Policy, request: KeptRequest): Remedy {
   const target = targetOf(policy, request);
   // What became no target is refused whatever the rules.
   if (target === null) return { ...allowedNow, now: 'deny' };
+  if (isReadNow(policy, target)) return allowedNow;
   const { verdict, change, addition } = explain(policy, target);
   const refused = addressRefusal(policy, target, request);
   if (verdict === 'allow') {
@@ -119,10 +120,22 @@ function targetOf(policy: Policy, request: KeptRequest): Target | null {
   return { kind: 'tunnel', protocol: 'tls', ...endpoint, port };
 }
 
-/** Whether a connection was refused on a port of the web before anything was read of it. */
+/** Whether nothing is allowed on that port of the web, so that no byte of the connection is read. */
 function closedToTheWeb(policy: Policy, { protocol, ...endpoint }: TunnelTarget): boolean {
-  const web = endpoint.port === 80 || endpoint.port === 443;
-  return web && protocol === 'tcp' && policy.treat(endpoint).kind === 'deny';
+  return protocol === 'tcp' && isWebPort(endpoint.port) && policy.treat(endpoint).kind === 'deny';
+}
+
+/**
+ * Whether the bytes of such a connection to a port of the web would be read now. What was refused then was the want of a
+ * rule, or what is no web at all: a rule for opaque bytes is not to be recommended for it.
+ */
+function isReadNow(policy: Policy, target: Target): boolean {
+  if (target.kind !== 'tunnel' || target.protocol !== 'tcp' || !isWebPort(target.port)) return false;
+  return policy.treat(target).kind === 'sniff';
+}
+
+function isWebPort(port: number): boolean {
+  return port === 80 || port === 443;
 }
 
 /** Whether the target stands for the whole host, since what was really asked for is not known. */
