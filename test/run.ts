@@ -13,6 +13,7 @@ import { join, relative } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { installPackages } from './setup/packages.ts';
+import { prepare } from './setup/prepare.ts';
 import { staticChecks } from './setup/static-checks.ts';
 import { tally } from './setup/tally.ts';
 import { testFiles } from './setup/test-files.ts';
@@ -25,21 +26,22 @@ const { values, positionals: parts } = parseArgs({
 const started = performance.now();
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
+const files = testFiles(root, parts);
 for (const fault of installPackages()) say(`setup: ${fault}`);
+for (const fault of await prepare(files)) say(`setup: ${fault}`);
 
 let passed = 0;
 let failed = 0;
-for (const check of parts.length === 0 ? staticChecks(root) : []) {
+for (const check of parts.length === 0 ? staticChecks() : []) {
   const result = spawnSync(check.command, check.args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
   if (result.status === 0) passed += 1;
   else failed += 1;
   say(`${result.status === 0 ? 'passed' : 'FAILED'}: ${check.name}`);
 }
 
-const files = testFiles(root, parts).map((file) => join(root, file));
 const outcome = await tally({
   root,
-  files,
+  files: files.map((file) => join(root, file)),
   allowedSkips: JSON.parse(readFileSync(join(root, 'test/allowed-skips.json'), 'utf8')) as Record<
     string,
     string

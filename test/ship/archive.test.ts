@@ -44,6 +44,12 @@ describe('the archives of make build-all', () => {
       for (const path of ['bin/boundary', 'lib/boundary/node', 'lib/boundary/src/cli/main.js', 'LICENSE']) {
         assert.ok(stdout.includes(`/${path}\n`), `${name} lacks ${path}`);
       }
+      const native = stdout.split('\n').filter((path) => path.endsWith('/koffi.node'));
+      const processor = name.includes('arm64') ? 'linux_arm64' : 'linux_x64';
+      assert.deepEqual(
+        native.map((path) => path.split('/').at(-2)),
+        [processor],
+      );
     }
     const machine = join(home, 'arm64-node');
     const arm =
