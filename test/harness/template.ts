@@ -40,6 +40,8 @@ export interface TemplateOptions {
   readonly files?: readonly string[];
   /** Written beside them as an override file; Terraform merges it into the blocks of the same name. */
   readonly override?: string;
+  /** Written beside them as one more file. */
+  readonly addition?: string;
   /** Where the copy goes; by default a temporary directory that `close` removes. */
   readonly directory?: string;
   readonly initArguments?: readonly string[];
@@ -86,6 +88,7 @@ export async function openTemplate(options: TemplateOptions): Promise<Template> 
     });
   }
   if (options.override !== undefined) writeFileSync(join(directory, 'zz_override.tf'), options.override);
+  if (options.addition !== undefined) writeFileSync(join(directory, 'zz_addition.tf'), options.addition);
   const configuration = join(directory, 'terraform.rc');
   const ofTerraform = { TF_CLI_CONFIG_FILE: configuration, CHECKPOINT_DISABLE: '1', TF_IN_AUTOMATION: '1' };
   const close = () => {

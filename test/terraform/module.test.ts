@@ -81,7 +81,8 @@ describe('the module', () => {
     for (const file of ['variables.tf', 'outputs.tf']) {
       const blocks = [...read(file).matchAll(/^(?:variable|output) "(\w+)" \{\n([\s\S]*?)^\}/gm)];
       assert.ok(blocks.length > 10);
-      for (const [, name = '', body = ''] of blocks) assert.match(body, /^ {2}description = ".{15,}"$/m, name);
+      for (const [, name = '', body = ''] of blocks)
+        assert.match(body, /^ {2}description = ".{15,}"$/m, name);
     }
     const messages = [...read('variables.tf').matchAll(/error_message = "(.*)"$/gm)];
     for (const [, message = ''] of messages) {
