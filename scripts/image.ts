@@ -1,5 +1,6 @@
 /**
- * Builds the image from what `make build` built. `make image` runs it; needs a Docker engine.
+ * Builds the image from what `make build` built. `make image` runs it. Where no Docker engine answers, it starts one,
+ * and installs one before that on a Debian without, as root.
  *
  *   node scripts/image.ts [--tag boundary:dev] [--base NODE_IMAGE]
  *
@@ -9,7 +10,9 @@
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { baseImageName, ensureBaseImage } from '../test/setup/base-image.ts';
+import { ensureEngine } from '../test/setup/docker-engine.ts';
 import { imageId } from '../test/setup/docker-image.ts';
+import { ENGINE_NEEDS, installPackages } from '../test/setup/packages.ts';
 import { buildArguments, imageContext, writeImageContext } from './image-context.ts';
 
 /** How a build reaches Debian's packages, when this machine goes through a proxy. */
@@ -27,14 +30,18 @@ function docker(args: readonly string[]): boolean {
   return spawnSync('docker', args, { stdio: ['ignore', 'inherit', 'inherit'] }).status === 0;
 }
 
+function fail(text: string): never {
+  process.stderr.write(`make: ${text}\n`);
+  process.exit(1);
+}
+
+const reason = (error: unknown): never => fail(error instanceof Error ? error.message : String(error));
+
+for (const fault of installPackages(ENGINE_NEEDS)) process.stderr.write(`make: ${fault}\n`);
+await ensureEngine().catch(reason);
 if (imageId(values.base) === null && !docker(['pull', values.base])) {
-  if (values.base !== baseImageName()) {
-    process.stderr.write(
-      `make: ${values.base} is neither here nor could it be pulled (docker says why above)\n`,
-    );
-    process.exit(1);
-  }
-  await ensureBaseImage();
+  if (values.base !== baseImageName()) fail(`${values.base} could not be pulled; docker says why above`);
+  await ensureBaseImage().catch(reason);
 }
 const proxy = PROXY_VARIABLES.flatMap((name) => {
   const value = process.env[name];

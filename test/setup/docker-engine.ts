@@ -42,7 +42,9 @@ async function startEngine(): Promise<string> {
       const tail = existsSync(LOG)
         ? readFileSync(LOG, 'utf8').trimEnd().split('\n').slice(-10).join('\n')
         : '';
-      throw new Error(`dockerd could not be started: ${over}. The end of ${LOG}:\n${tail}`);
+      throw new Error(
+        `dockerd could not be started: ${over}. Is docker.io installed? The end of ${LOG}:\n${tail}`,
+      );
     }
     await delay(POLL_MS);
   }

@@ -25,6 +25,18 @@ function program(name: string, why: string, file = name): Need {
   return { name, why, present: () => hasProgram(file) };
 }
 
+/** What it takes to build the image: an engine, and the means to make the image that it builds on. */
+export const ENGINE_NEEDS: readonly Need[] = [
+  {
+    name: 'docker.io',
+    why: 'runs the image, and workspaces behind it',
+    present: () =>
+      hasProgram('docker') && (hasProgram('dockerd') || spawnSync('docker', ['version']).status === 0),
+    also: 'docker-cli', // Part of docker.io up to Debian 12.
+  },
+  program('debootstrap', 'makes the images that the tests build on'),
+];
+
 const NEEDS: readonly Need[] = [
   program('curl', 'a client'),
   program('wget', 'a client'),
@@ -33,6 +45,7 @@ const NEEDS: readonly Need[] = [
   program('openssh-server', 'an upstream', 'sshd'),
   program('netcat-openbsd', 'the ProxyCommand of ssh', 'nc'),
   program('openssl', 'checks the certificates'),
+  program('chromium', 'the browser that the view is tested in'),
   program('python3', 'a client, and terminals for tests'),
   {
     name: 'python3-requests',
@@ -43,18 +56,10 @@ const NEEDS: readonly Need[] = [
   program('squid-openssl', 'a peer in the benchmark, a corporate proxy in tests', 'squid'),
   program('tinyproxy', 'a peer in the benchmark'),
   program('nginx-light', 'the upstream of the benchmark', 'nginx'),
-  {
-    name: 'docker.io',
-    why: 'runs the image, and workspaces behind it',
-    present: () =>
-      hasProgram('docker') && (hasProgram('dockerd') || spawnSync('docker', ['version']).status === 0),
-    also: 'docker-cli', // Part of docker.io up to Debian 12.
-  },
-  program('debootstrap', 'makes the images that the tests build on'),
+  ...ENGINE_NEEDS,
   program('iproute2', 'network namespaces', 'ip'),
   program('nftables', 'rules in network namespaces', 'nft'),
   program('prometheus', 'promtool checks the alerts, the server runs them', 'promtool'),
-  program('chromium', 'looks at the view as a person would'),
   program('prometheus', 'scrapes sidecars and runs the queries of dashboards, rules and alerts'),
 ];
 
