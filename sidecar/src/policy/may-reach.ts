@@ -1,15 +1,20 @@
 import type { Candidates } from './candidates.ts';
-import { portMatches, TCP, TLS } from './compiled-rule.ts';
+import { portMatches } from './compiled-rule.ts';
 import type { Profile } from './profiles.ts';
 import type { Policy, PortRange } from './types.ts';
 
 const EVERY_PORT: readonly PortRange[] = [{ from: 1, to: 65535 }];
 
-/** See `Policy.mayReach`. It costs what the rules about the name differ in, however many there are. */
+/**
+ * See `Policy.mayReach`. It costs what the rules about the name differ in, however many there are. Denies with a `cidr`
+ * are not among those that are about a name.
+ */
 export function createMayReach(candidates: Candidates): Policy['mayReach'] {
   return (name) => {
     const profiles = candidates.profiles({ host: name, hostKind: 'name', port: 443 });
-    const denies = profiles.filter(({ allow, onAddress }) => !allow && !onAddress);
+    // One that looks at requests closes some of them at most. Where it closed bytes that nobody looks into, the policy
+    // did not load.
+    const denies = profiles.filter(({ allow, looksInside }) => !allow && !looksInside);
     return profiles.some((profile) => profile.allow && leavesOpen(profile, denies));
   };
 }
@@ -24,14 +29,7 @@ function leavesOpen({ asked, ports }: Profile, denies: readonly Profile[]): bool
     ...afterDenies.filter((port) => portMatches(ranges, port)),
   ];
   return starts.some((port) => {
-    const closed = denies
-      .filter((deny) => portMatches(deny.ports, port))
-      .reduce((bits, deny) => bits | closedBy(deny), 0);
-    return (asked & ~closed) !== 0;
+    const closing = denies.filter((deny) => portMatches(deny.ports, port));
+    return (asked & ~closing.reduce((bits, deny) => bits | deny.asked, 0)) !== 0;
   });
-}
-
-/** A deny that looks at requests closes some of them at most; bytes that nobody looks into, all. */
-function closedBy({ asked, looksInside }: Profile): number {
-  return looksInside ? asked & (TLS | TCP) : asked;
 }

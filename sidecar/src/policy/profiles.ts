@@ -7,8 +7,6 @@ export interface Profile {
   readonly allow: boolean;
   /** As in `CompiledRule`. */
   readonly asked: number;
-  /** A condition on the address stands beside the others. */
-  readonly onAddress: boolean;
   /** An allow rule for opaque bytes. */
   readonly tcp: boolean;
   /** A deny rule that closes the port for everything. */
@@ -64,7 +62,6 @@ function profileOf({ rule, ports, hosts, cidrs, asked, looksInside }: CompiledRu
     ports,
     allow,
     asked,
-    onAddress: cidrs !== null,
     tcp: allow && protocol === 'tcp',
     closes: !allow && !looksInside && cidrs === null && asked === ANY,
     seesRequests: named && looksInside,

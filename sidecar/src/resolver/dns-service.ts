@@ -31,7 +31,7 @@ export interface DnsEvent {
 export type DnsResult = 'answered' | 'empty' | 'refused' | 'malformed' | 'full';
 
 export interface DnsServiceOptions {
-  readonly names: Pick<NameAddresses, 'addressOf' | 'nameOf' | 'isOwn'>;
+  readonly names: Pick<NameAddresses, 'addressOf' | 'nameOf'>;
   /** Could anything be allowed at this name? Only whether the question is remarkable hangs on it, not the answer. */
   readonly mayReach: (name: string) => boolean;
   /** Told of every message, once, before its answer is sent. Must not throw. */
@@ -108,8 +108,7 @@ export function createDnsService(options: DnsServiceOptions): DnsService {
     if (octets === undefined && !REVERSE_V6.test(name))
       return { ...missing('It is no reverse name of an address.'), impossible: !mayReach(name) };
     const address = octets?.join('.') ?? '';
-    const owner =
-      address === LOOPBACK ? 'localhost' : names.isOwn(address) ? names.nameOf(address) : undefined;
+    const owner = address === LOOPBACK ? 'localhost' : names.nameOf(address);
     if (owner === undefined)
       return missing('Addresses have names here only where names were given addresses.');
     if (type !== DNS_TYPE.PTR) return empty('A reverse name has PTR data alone.');

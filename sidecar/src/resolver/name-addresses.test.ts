@@ -241,12 +241,16 @@ describe('a range that is full', () => {
   });
 
   test('is full of long names before it is full of addresses: 8 MiB of them', () => {
-    const { book } = new Shelf();
+    const shelf = new Shelf();
+    const { book } = shelf;
     const tail = `.${[...Array(3).fill('a'.repeat(60)), 'b'.repeat(60)].join('.')}`;
     let given = 0;
     while (book.addressOf(`${given}${tail}`) !== null) given++;
     assert.ok(given * 250 > 8_300_000 && given * 244 < 8_388_608, `${given} names`);
     assert.equal(book.count, given);
+    shelf.now += LEASE;
+    for (let n = 0; n < 100; n++) assert.ok(book.addressOf(`${given + n}${tail}`));
+    assert.ok(book.count >= given - 2 && book.count <= given, `${book.count} of ${given}`);
   });
 });
 

@@ -15,7 +15,7 @@ export interface NameAddressesOptions {
   readonly size?: number;
   /** Milliseconds since the epoch, never less than before. */
   readonly now?: () => number;
-  /** Told a sentence when the journal cannot be written: at once, then once a minute while that lasts. */
+  /** Told a sentence when the journal cannot be written, once a minute at most. */
   readonly onFault?: (message: string) => void;
 }
 
@@ -224,10 +224,7 @@ class Book implements NameAddresses {
 
   #record(use: NameUse): boolean {
     const fault = this.#journal.append(use);
-    if (fault === null) {
-      this.#faultTold = Number.NEGATIVE_INFINITY;
-      return true;
-    }
+    if (fault === null) return true;
     const seconds = this.#seconds();
     if (seconds - this.#faultTold >= FAULT_EVERY) {
       this.#faultTold = seconds;

@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   statSync,
   truncateSync,
@@ -69,6 +70,16 @@ test('rewriting leaves what was given, and the next use follows it', () => {
   assert.equal(statSync(path).size, 0);
   assert.equal(existsSync(`${path}.new`), false);
   journal.close();
+});
+
+test('rewriting leaves no file open', () => {
+  const { journal } = openNameJournal(journalOf([use('a', 1)]));
+  journal.rewrite([use('a', 1)]);
+  const open = readdirSync('/proc/self/fd').length;
+  for (let round = 0; round < 20; round++) journal.rewrite([use('a', 1)]);
+  assert.equal(readdirSync('/proc/self/fd').length, open);
+  journal.close();
+  assert.equal(readdirSync('/proc/self/fd').length, open - 1);
 });
 
 test('what a rewriting that was killed left behind is no hindrance', () => {

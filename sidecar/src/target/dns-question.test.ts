@@ -107,6 +107,7 @@ const messages: readonly (readonly [string, Buffer, string])[] = [
   ],
   ['no question', dnsQuery({ counts: [0, 0, 0, 0] }), FORMERR],
   ['65,535 questions', dnsQuery({ counts: [65535, 0, 0, 0] }), FORMERR],
+  ['an answer that is announced', dnsQuery({ counts: [1, 1, 0, 0] }), FORMERR],
   ['an answer within a question', dnsQuery({ counts: [1, 1, 0, 0], more: record(Buffer.of(0)) }), FORMERR],
   [
     'an authority within a question',
