@@ -3,14 +3,19 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as passed } from 'node:timers/promises';
 import { jsonDirectory } from '../../examples/grafana/generate.ts';
 import { type Fleet, startFleet } from './fleet-under-test.ts';
 import { all, type Choice, type Dashboard, filledIn, type PanelQuery, queriesOf } from './grafana.ts';
-import { type PrometheusUnderTest, type Series, scrapeMs, startPrometheus } from './prometheus-under-test.ts';
+import {
+  type PrometheusUnderTest,
+  type Series,
+  scrapeMs,
+  scraping,
+  startPrometheus,
+  until,
+} from './prometheus-under-test.ts';
 
 const time = { rangeSeconds: 300, intervalMs: scrapeMs, scrapeMs };
-const patienceMs = 60_000;
 
 const read = (name: string): Dashboard =>
   JSON.parse(readFileSync(join(jsonDirectory, `boundary-${name}.json`), 'utf8')) as Dashboard;
@@ -19,17 +24,6 @@ const workspaceView = read('workspace');
 type Choices = Readonly<Record<string, Choice>>;
 const everyone: Choices = { datasource: 'p', owner: all, workspace: all };
 const alices: Choices = { datasource: 'p', owner: 'alice', workspace: 'dev' };
-
-/** Asks Prometheus again and again until the answer is good. Fails with the last answer. */
-async function until<T>(what: string, ask: () => Promise<T>, good: (answer: T) => boolean): Promise<T> {
-  const end = performance.now() + patienceMs;
-  for (;;) {
-    const answer = await ask();
-    if (good(answer)) return answer;
-    if (performance.now() > end) throw new Error(`${what}: still ${JSON.stringify(answer)}`);
-    await passed(scrapeMs / 2);
-  }
-}
 
 const saysSomething = (series: readonly Series[]): boolean =>
   series.some(({ values }) => values.some((value) => Number.isFinite(value) && value !== 0));
@@ -43,7 +37,7 @@ describe('dashboards over real sidecars', () => {
     fleet = made.use(await startFleet());
     // Before the first scrape: a table has to count it none the less.
     for (let count = 0; count < 3; count++) await fleet.denyBob();
-    prometheus = made.use(await startPrometheus(fleet.targets));
+    prometheus = made.use(await startPrometheus('prometheus.yml', scraping(fleet.targets)));
     made.use(fleet.traffic());
   });
   after(() => made.disposeAsync());

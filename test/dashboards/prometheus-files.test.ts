@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { globSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { globSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { load } from 'js-yaml';
-import { prometheusDirectory } from './prometheus-under-test.ts';
+import { type Configuration, prometheusDirectory, shippedFile } from './prometheus-under-test.ts';
 
 const files = (pattern: string): string[] => globSync(pattern, { cwd: prometheusDirectory }).sort();
 
@@ -23,7 +21,7 @@ interface RuleFile {
 }
 
 function rulesOf(file: string): RuleFile['groups'][number]['rules'] {
-  const { groups } = load(readFileSync(join(prometheusDirectory, file), 'utf8')) as RuleFile;
+  const { groups } = shippedFile<RuleFile>(file);
   return groups.flatMap(({ rules }) => rules);
 }
 
@@ -55,9 +53,7 @@ describe('examples/prometheus', () => {
         readonly promql_expr_test?: readonly { expr: string }[];
       }[];
     }
-    const tests = files('tests/*.test.yml').flatMap(
-      (file) => (load(readFileSync(join(prometheusDirectory, file), 'utf8')) as Tests).tests,
-    );
+    const tests = files('tests/*.test.yml').flatMap((file) => shippedFile<Tests>(file).tests);
     const checks = tests.flatMap((test) => test.alert_rule_test ?? []);
     const asked = tests.flatMap((test) => test.promql_expr_test ?? []).map(({ expr }) => expr);
     const alerts = rulesOf('alerts.yml').map(({ alert }) => alert ?? '');
@@ -76,14 +72,8 @@ describe('examples/prometheus', () => {
   });
 
   it('every discovery gives a workspace, an owner and an instance that outlives a restart', () => {
-    interface Configuration {
-      readonly scrape_configs: readonly {
-        readonly job_name: string;
-        readonly relabel_configs?: readonly { readonly target_label?: string }[];
-      }[];
-    }
     for (const file of files('prometheus-docker*.yml')) {
-      const { scrape_configs } = load(readFileSync(join(prometheusDirectory, file), 'utf8')) as Configuration;
+      const { scrape_configs } = shippedFile<Configuration>(file);
       assert.deepEqual(
         scrape_configs.map(({ job_name }) => job_name),
         ['boundary'],

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { load } from 'js-yaml';
 
 /** The shipped configuration and rules. */
@@ -41,20 +42,45 @@ export interface PrometheusUnderTest extends AsyncDisposable {
   rules(): Promise<readonly Rule[]>;
 }
 
-interface Configuration {
-  global: Record<string, string>;
-  rule_files: string[];
-  scrape_configs: { static_configs: { targets: string[]; labels: Record<string, string> }[] }[];
+/** What a configuration says of where to scrape. */
+export interface ScrapeJob {
+  readonly job_name: string;
+  readonly static_configs?: readonly { targets: readonly string[]; labels: Record<string, string> }[];
+  readonly docker_sd_configs?: readonly Readonly<Record<string, unknown>>[];
+  readonly relabel_configs?: readonly { readonly regex?: string; readonly target_label?: string }[];
+}
+
+export interface Configuration {
+  readonly global: Readonly<Record<string, string>>;
+  readonly rule_files: readonly string[];
+  readonly scrape_configs: readonly ScrapeJob[];
+}
+
+/** A shipped file of examples/prometheus, as data. */
+export function shippedFile<T>(name: string): T {
+  return load(readFileSync(join(prometheusDirectory, name), 'utf8')) as T;
+}
+
+/** Puts targets in place of those that are written down. */
+export function scraping(targets: readonly Target[]): (job: ScrapeJob) => ScrapeJob {
+  const static_configs = targets.map(({ address, owner, workspace }) => ({
+    targets: [address],
+    labels: { owner, workspace },
+  }));
+  return (job) => ({ ...job, static_configs });
 }
 
 /**
- * Starts Debian's Prometheus with the shipped configuration and rules: only targets, intervals and the paths of the rule
- * files are others.
+ * Starts Debian's Prometheus with a shipped configuration and the shipped rules. Others are only the intervals, the
+ * paths of the rule files, and what `change` makes of the one job.
  */
-export async function startPrometheus(targets: readonly Target[]): Promise<PrometheusUnderTest> {
+export async function startPrometheus(
+  file: string,
+  change: (job: ScrapeJob) => ScrapeJob,
+): Promise<PrometheusUnderTest> {
   const directory = mkdtempSync(join(tmpdir(), 'boundary-prometheus-'));
   const path = join(directory, 'prometheus.yml');
-  writeFileSync(path, JSON.stringify(configurationFor(targets)));
+  writeFileSync(path, JSON.stringify(configurationOf(file, change)));
   const child = spawn(
     'prometheus',
     [
@@ -119,13 +145,12 @@ function numbers(samples: readonly (readonly [number, string])[] = []): number[]
   return samples.map(([, value]) => Number(value));
 }
 
-function configurationFor(targets: readonly Target[]): Configuration {
-  const shipped = load(readFileSync(join(prometheusDirectory, 'prometheus.yml'), 'utf8')) as Configuration;
+function configurationOf(file: string, change: (job: ScrapeJob) => ScrapeJob): Configuration {
+  const shipped = shippedFile<Configuration>(file);
   const interval = `${scrapeMs}ms`;
   const [job, ...others] = shipped.scrape_configs;
-  if (job === undefined || others.length > 0) throw new Error('prometheus.yml has other than one job');
+  if (job === undefined || others.length > 0) throw new Error(`${file} has other than one job`);
   return {
-    ...shipped,
     global: {
       ...shipped.global,
       scrape_interval: interval,
@@ -133,14 +158,21 @@ function configurationFor(targets: readonly Target[]): Configuration {
       evaluation_interval: interval,
     },
     rule_files: shipped.rule_files.map((name) => join(prometheusDirectory, name)),
-    scrape_configs: [
-      {
-        ...job,
-        static_configs: targets.map(({ address, owner, workspace }) => ({
-          targets: [address],
-          labels: { owner, workspace },
-        })),
-      },
-    ],
+    scrape_configs: [change(job)],
   };
+}
+
+/** Asks again and again until the answer is good. Fails with the last answer after a minute. */
+export async function until<T>(
+  what: string,
+  ask: () => Promise<T>,
+  good: (answer: T) => boolean,
+): Promise<T> {
+  const end = performance.now() + 60_000;
+  for (;;) {
+    const answer = await ask();
+    if (good(answer)) return answer;
+    if (performance.now() > end) throw new Error(`${what}: still ${JSON.stringify(answer)}`);
+    await delay(scrapeMs / 2);
+  }
 }
