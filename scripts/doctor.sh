@@ -176,8 +176,9 @@ post() ( # URL BODY
   elif command -v wget >/dev/null 2>&1; then
     wget -q -T 10 -O /dev/null --header 'Content-Type: application/json' --post-data "$2" "$1"
   elif command -v bash >/dev/null 2>&1; then
+    # --norc: with a socket as its standard input bash takes itself to be started by rsh, and reads the user's file.
     # shellcheck disable=SC2016 # for bash to expand
-    bash -c '
+    bash --norc -c '
       rest=${1#http://} host=${1#http://}
       host=${host%%/*}
       exec 3<>"/dev/tcp/${host%%:*}/$([[ $host == *:* ]] && echo "${host##*:}" || echo 80)" || exit 1

@@ -40,12 +40,10 @@ describe('examples/docker on an engine', () => {
     deployment = await listening('deployment');
     template = await openTemplate({
       source: join(ROOT, 'examples/docker'),
-      override:
-        localModule([
-          `image = "${BOUNDARY_IMAGE}"`,
-          'image_pull = "never"',
-          'metrics = { expose = "host" }',
-        ]) + `resource "docker_container" "workspace" {\n  image = "${WORKSPACE_IMAGE}"\n}\n`,
+      override: [
+        localModule([`image = "${BOUNDARY_IMAGE}"`, 'image_pull = "never"', 'metrics = { expose = "host" }']),
+        `resource "docker_container" "workspace" {\n  image = "${WORKSPACE_IMAGE}"\n}\n`,
+      ].join(''),
       addition: 'output "metrics_url" {\n  value = module.boundary.metrics_url\n}\n',
       environment: coderEnvironment({
         workspaceId,
