@@ -17,11 +17,11 @@ export function sizeText(bytes) {
   const units = ['KiB', 'MiB', 'GiB', 'TiB'];
   let value = bytes / 1024;
   let unit = 0;
-  while (value >= 1023.95 && unit < units.length - 1) {
+  while (value >= 1023.5 && unit < units.length - 1) {
     value /= 1024;
     unit++;
   }
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+  return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
 /** @param {number | null} ms */
@@ -130,7 +130,7 @@ export function remedyText({ now, change, allow_rule }) {
   }
   if (allow_rule !== null) return 'The smallest rule that would allow it, for the list "allow":';
   if (change === null) return 'No rule would let it pass: see the reason.';
-  return `It would pass if they were to ${change}.`;
+  return `It would pass with a change of the policy: ${change}.`;
 }
 
 /**
