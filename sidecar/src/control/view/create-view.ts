@@ -18,7 +18,7 @@ export type { ViewState } from './state-view.ts';
 
 export interface ViewOptions {
   readonly recent: RecentDecisions;
-  /** Asked once per page and, while somebody watches, once a second. */
+  /** Asked once per page and, while somebody watches, up to six times a second. */
   state(): ViewState;
   policy(): Policy;
   /** The certificate of the boundary's CA. */

@@ -154,6 +154,23 @@ describe('a stream of events', () => {
     one.socket.destroy();
   });
 
+  it('tells the state that a decision made together with it', async () => {
+    const one = await reader();
+    await one.until((all) => all.length === 1);
+    state = '{"n":5}';
+    open();
+    const events = await one.until((all) => all.length === 3);
+    assert.deepEqual(
+      events.map(({ event, data }) => [event, data.n]),
+      [
+        ['state', 0],
+        ['decision', undefined],
+        ['state', 5],
+      ],
+    );
+    one.socket.destroy();
+  });
+
   it('a name cannot end its event', async () => {
     open('deny', 'https://a.example/\n\nevent: state\ndata: {"n":666}\n\n');
     const one = await reader();

@@ -4,7 +4,7 @@ import { decisionView } from './decision-view.ts';
 
 /** Milliseconds between a change and its event: changes within it go out together. */
 const gatherMs = 200;
-/** Milliseconds between two looks at the state. */
+/** Milliseconds between two looks at the state, where nothing is asked for. */
 const lookMs = 1000;
 /** How many looks there are between two heartbeats: 15 seconds. */
 const beatLooks = 15;
@@ -95,7 +95,13 @@ export class EventStreams {
     this.#unsubscribe ??= this.#recent.subscribe(() => {
       this.#gathering ??= setTimeout(() => {
         this.#gathering = null;
-        for (const subscriber of this.#subscribers) this.#send(subscriber);
+        // With the counters, so that they and the list say the same.
+        const state = this.#state();
+        for (const subscriber of this.#subscribers) {
+          this.#send(subscriber);
+          if (!subscriber.response.writableNeedDrain && subscriber.state !== state)
+            this.#tell(subscriber, state);
+        }
       }, gatherMs).unref();
     });
   }
