@@ -135,7 +135,11 @@ export async function confinedNamespace(setup: ConfinedSetup): Promise<ConfinedN
   };
   if (setup.policy !== undefined) {
     const { code, stderr } = await submit(setup.policy);
-    if (code !== 0) throw new Error(`submit ended with ${code}: ${stderr}\n${namespace.sidecar.stderr()}`);
+    if (code !== 0) {
+      const said = `submit ended with ${code}: ${stderr}\n${namespace.sidecar.stderr()}`;
+      await namespace[Symbol.asyncDispose]();
+      throw new Error(said);
+    }
   }
   return namespace;
 }

@@ -41,6 +41,8 @@ export interface Gate {
 export async function runGate(options: GateOptions): Promise<Gate> {
   const { directory, say } = options;
   const files = gateFiles(directory);
+  // What an earlier gate said of itself is nothing to those who wait for this one.
+  rmSync(files.status, { force: true });
   const tcp = boundSocket('stream', BACKLOG);
   const udp = boundSocket('datagram');
   const id = randomBytes(8).toString('hex');
