@@ -148,13 +148,14 @@ describe('a connection', () => {
   });
 
   test('that is silent, or drips, is closed', async () => {
-    const { open } = await listening(service, 60);
+    const { open } = await listening(service, 300);
     const silent = await open();
     await closing(silent);
     const dripping = await open();
     const started = performance.now();
     const drip = setInterval(() => dripping.write(Buffer.of(0)), 5);
-    dripping.write(query(1).subarray(0, 20));
+    // It would take twenty seconds to be whole.
+    dripping.write(numbers(4096));
     await closing(dripping);
     clearInterval(drip);
     assert.ok(performance.now() - started < 5000);
@@ -205,6 +206,27 @@ describe('a connection', () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
     assert.deepEqual(idsOf(Buffer.concat(chunks)), all);
+  });
+
+  test('that has ended is read on, and nothing of it is kept or answered', async () => {
+    const [client, server] = duplexPair();
+    const faults: Error[] = [];
+    server.on('error', (fault) => faults.push(fault));
+    let answered = 0;
+    const counting: DnsService = {
+      answer(message, transport) {
+        answered++;
+        return service.answer(message, transport);
+      },
+    };
+    serveDnsOverTcp(server, counting);
+    client.write(Buffer.concat([query(1), numbers(5000)]));
+    client.resume();
+    await once(client, 'end');
+    for (let id = 0; id < 1000; id++) client.write(query(id));
+    client.end();
+    await once(server, 'close');
+    assert.deepEqual([answered, faults], [1, []]);
   });
 });
 

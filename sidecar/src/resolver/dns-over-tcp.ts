@@ -7,8 +7,6 @@ export interface DnsOverTcpOptions {
 }
 
 const PREFIX = 2;
-/** A DNS header (RFC 1035 section 4.1.1): less is no message. */
-const SHORTEST = 12;
 /** No question is longer, with all that EDNS may add to it (RFC 6891, RFC 8467); what claims to be is something else. */
 const LONGEST = 4096;
 
@@ -38,7 +36,7 @@ export function serveDnsOverTcp(socket: Duplex, service: DnsService, options: Dn
     while (!done && pending.length >= PREFIX) {
       const length = pending.readUInt16BE();
       const end = PREFIX + length;
-      const possible = length >= SHORTEST && length <= LONGEST;
+      const possible = length <= LONGEST;
       if (possible && pending.length < end) break;
       const answer = possible ? service.answer(pending.subarray(PREFIX, end), 'tcp') : null;
       if (answer === null) done = true;

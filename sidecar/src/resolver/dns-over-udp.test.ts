@@ -101,6 +101,12 @@ test('a client that is gone is no fault', async () => {
   assert.equal(readAnswer(await exchange(dnsQuery({ id: 78 }))).id, 78);
 });
 
+test('a sender that gives no port to answer to has no answer', async () => {
+  // Only a raw socket sends such a thing, so the event is made by hand.
+  server.emit('message', dnsQuery({}), { address: '127.0.0.1', port: 0, family: 'IPv4', size: 27 });
+  assert.equal(readAnswer(await exchange(dnsQuery({ id: 79 }))).id, 79);
+});
+
 test('once stopped, the socket is left alone', async () => {
   stop();
   events.length = 0;
