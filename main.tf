@@ -559,7 +559,7 @@ resource "docker_container" "policy" {
     }
     postcondition {
       condition     = self.exit_code == 0
-      error_message = "The boundary did not start with this policy (exit code ${self.exit_code}):\n${self.container_logs}\nWhat its parts say themselves: docker logs ${local.name}-sidecar, docker logs ${local.name}-gate."
+      error_message = self.exit_code == 2 ? "The policy was refused (exit code 2):\n${self.container_logs}" : "The boundary did not become ready (exit code ${self.exit_code}):\n${self.container_logs}\nWhat its parts say themselves: docker logs ${local.name}-sidecar, docker logs ${local.name}-gate."
     }
   }
 }

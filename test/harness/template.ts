@@ -7,6 +7,8 @@ import { ensureTerraform } from '../setup/terraform.ts';
 import { cleanEnvironment, collected, type Ended } from './boundary.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
+/** Characters of standard output to show where Terraform failed without a word on standard error. */
+const OUTPUT_SHOWN = 4000;
 
 /** The parts of `terraform show -json` for a plan that tests look at. */
 export interface Plan {
@@ -103,9 +105,8 @@ export async function openTemplate(options: TemplateOptions): Promise<Template> 
   async function mustRun(...args: readonly string[]): Promise<Ended> {
     const ended = await run(...args);
     if (ended.code === 0) return ended;
-    throw new Error(
-      `terraform ${args.join(' ')} ended with ${ended.code}:\n${ended.stdout}\n${ended.stderr}`,
-    );
+    const said = ended.stderr.trim() === '' ? ended.stdout.slice(-OUTPUT_SHOWN) : ended.stderr;
+    throw new Error(`terraform ${args.join(' ')} ended with ${ended.code}:\n${said}`);
   }
   const template: Template = {
     directory,

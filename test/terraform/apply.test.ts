@@ -175,7 +175,7 @@ describe('examples/docker on an engine', () => {
     process.stderr.write(`apply, refused policy: ${seconds.toFixed(1)} s\n`);
     assert.equal(code, 1);
     const said = stderr.replaceAll(/\s+/g, ' ');
-    assert.match(said, /boundary\.yaml:3:\d+: .*domian.*domain/);
+    assert.match(said, /The policy was refused \(exit code 2\): boundary\.yaml:3:\d+: .*domian.*domain/);
     assert.ok(seconds < 25, `${seconds} s`);
     assert.equal(await fetched(), 'upstream');
     // The build after it asks again, whatever it is that changed.

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { clientEnvironment } from '../../sidecar/src/cli/client-environment.ts';
 import { doctorChecks } from '../../sidecar/src/control/view/doctor-report.ts';
+import { VIEW_PORT } from '../../sidecar/src/isolation/gate/namespace-rules.ts';
 import { coderEnvironment } from '../harness/coder-environment.ts';
 import { localModule, moduleFiles, openTemplate, type Plan, type Template } from '../harness/template.ts';
 
@@ -142,6 +143,11 @@ describe('the module and the program', () => {
     const keys = [...listed.matchAll(/"(\w+)"/g)].map(([, key]) => key);
     const enforceable = Object.keys(schema.properties).filter((key) => !['files', 'commands'].includes(key));
     assert.deepEqual(keys.sort(), enforceable.sort());
+  });
+
+  it('the app leads to the port at which the gate shows the view', () => {
+    const app = plan.resource_changes.find(({ address }) => address === 'module.boundary.coder_app.view[0]');
+    assert.equal(app?.change.after?.url, `http://localhost:${VIEW_PORT}`);
   });
 
   it('the doctor knows the checks that the sidecar takes', () => {
