@@ -45,6 +45,7 @@ const NEEDS: readonly Need[] = [
   program('openssh-server', 'an upstream', 'sshd'),
   program('netcat-openbsd', 'the ProxyCommand of ssh', 'nc'),
   program('openssl', 'checks the certificates'),
+  program('bind9-dnsutils', 'a client', 'dig'),
   program('chromium', 'the browser that the view is tested in'),
   program('python3', 'a client, and terminals for tests'),
   {

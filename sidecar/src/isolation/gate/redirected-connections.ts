@@ -1,11 +1,13 @@
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
-import { type Inet, originalDestination } from '../system-calls.ts';
+import { type Inet, keepPort, originalDestination } from '../system-calls.ts';
 import type { HandedSockets } from './follow-gate.ts';
 
 /** How long the sockets of an earlier gate are still accepted from: what was queued on them is served. */
 const LAST_MS = 5_000;
 const BACKLOG = 4_096;
+/** Octets of questions that wait to be read. */
+const DATAGRAM_BUFFER = 1_048_576;
 
 export interface RedirectedOptions {
   /**
@@ -65,7 +67,8 @@ export class RedirectedConnections {
       this.#retireDatagrams(socket);
     });
     this.#options.onDatagrams(socket);
-    socket.bind({ fd });
+    // Node lets such a socket's port be shared, and whoever shares it would answer the workspace's questions.
+    socket.bind({ fd }, () => keepPort(fd));
     this.#datagrams.add(socket);
   }
 
