@@ -213,6 +213,9 @@ resource "docker_container" "netns" {
   # The workspace shares these files with whom it joins, and may not set them itself.
   hostname = local.hostname
   dns      = [local.resolver]
+  # None of the host's search domains: every well-formed name has an address, so the first of a search list would win.
+  dns_search = ["."]
+  dns_opts   = ["ndots:1"]
   # Without a network Docker writes no address for the host's own name, and sudo looks it up.
   host {
     host = local.hostname

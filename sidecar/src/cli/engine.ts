@@ -195,6 +195,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     const opened = openWorkspaceSide({
       ...workspace,
       deployment: workspace.deployment?.endpoint ?? null,
+      ownName: options.audit.workspace?.toLowerCase() ?? null,
       policy: () => policy,
       proxy: started,
       audit,

@@ -32,6 +32,8 @@ export interface WorkspaceSideOptions {
   /** The journal of the names and their addresses. */
   readonly namesPath: string;
   readonly deployment: Endpoint | null;
+  /** The workspace's host name, which tools look up: a question for it is nothing remarkable. */
+  readonly ownName: string | null;
   policy(): Policy;
   readonly proxy: RunningProxy;
   readonly audit: AuditLog;
@@ -175,7 +177,7 @@ function dnsOf(options: WorkspaceSideOptions, names: NameAddresses): DnsService 
   return createDnsService({
     names,
     mayReach(name) {
-      if (name === VIEW_NAME || name === deployment?.host) return true;
+      if (name === VIEW_NAME || name === deployment?.host || name === options.ownName) return true;
       const policy = options.policy();
       return policy.mode === 'audit' || policy.mayReach(name);
     },

@@ -44,6 +44,11 @@ export function netnsPart({ names, image }: PartsRequest): ContainerCreateOption
     HostConfig: held({
       NetworkMode: 'none',
       Dns: [RESOLVER],
+      // None of the host's search domains: every well-formed name has an address, so the first of a list would win.
+      DnsSearch: ['.'],
+      DnsOptions: ['ndots:1'],
+      // Without a network Docker writes no address for the host's own name, and tools look it up.
+      ExtraHosts: [`${names.prefix}:127.0.1.1`],
       RestartPolicy: unlessStopped,
     }),
   });
