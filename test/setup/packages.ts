@@ -60,8 +60,10 @@ const NEEDS: readonly Need[] = [
   ...ENGINE_NEEDS,
   program('iproute2', 'network namespaces', 'ip'),
   program('nftables', 'rules in network namespaces', 'nft'),
-  program('prometheus', 'promtool checks the alerts, the server runs them', 'promtool'),
-  program('prometheus', 'scrapes sidecars and runs the queries of dashboards, rules and alerts'),
+  program(
+    'prometheus',
+    'scrapes sidecars and runs the queries of dashboards, rules and alerts; brings promtool',
+  ),
 ];
 
 /** Debian starts a daemon that it installs; the tests start their own, on free ports. */
