@@ -1,6 +1,6 @@
 /** A Docker engine for the tests: the one that answers, or one that is started here. */
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { locked } from './machine-lock.ts';
@@ -16,6 +16,21 @@ function engineVersion(): string | null {
   return result.status === 0 ? result.stdout.trim() : null;
 }
 
+/** Where the engine and the containerd that it starts note who they are. */
+const NOTES = {
+  dockerd: '/var/run/docker.pid',
+  containerd: '/var/run/docker/containerd/containerd.pid',
+};
+
+/** Removes what an engine left behind that was killed: it would take whatever has its old number by now for itself. */
+function removeStaleNotes(): void {
+  for (const [name, file] of Object.entries(NOTES)) {
+    if (!existsSync(file)) continue;
+    const running = `/proc/${readFileSync(file, 'utf8').trim()}/comm`;
+    if (!existsSync(running) || readFileSync(running, 'utf8').trim() !== name) rmSync(file, { force: true });
+  }
+}
+
 /** Starts dockerd with nothing but its defaults, apart from this process and its terminal. */
 async function startEngine(): Promise<string> {
   if (process.getuid?.() !== 0) {
@@ -25,6 +40,7 @@ async function startEngine(): Promise<string> {
   }
   mkdirSync(CACHE, { recursive: true });
   process.stderr.write(`setup: starting dockerd (log: ${LOG})\n`);
+  removeStaleNotes();
   const log = openSync(LOG, 'a');
   const engine = spawn('dockerd', [], { detached: true, stdio: ['ignore', log, log], cwd: '/' });
   closeSync(log);

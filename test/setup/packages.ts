@@ -79,7 +79,9 @@ function install(names: readonly string[], optional: readonly string[]): void {
   const options = { env: NO_SERVICES, timeout: 900_000 };
   spawnSync('apt-get', ['-qq', 'update'], { ...options, stdio: ['ignore', 'ignore', 'inherit'] });
   const known = optional.filter((name) => spawnSync('apt-cache', ['show', name]).stdout.length > 0);
-  const args = ['-qq', '-y', '--no-install-recommends', 'install', ...names, ...known];
+  // Another test's set-up may be installing something.
+  const patience = ['-o', 'DPkg::Lock::Timeout=600'];
+  const args = [...patience, '-qq', '-y', '--no-install-recommends', 'install', ...names, ...known];
   spawnSync('apt-get', args, { ...options, stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
