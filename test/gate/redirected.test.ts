@@ -169,6 +169,27 @@ describe('redirected connections', () => {
     assert.match(String(line.reason), /deployment/);
   });
 
+  it('another name at the address of the deployment does not pass with it', async () => {
+    const { name, port } = hidden;
+    const before = hidden.bytes();
+    const there = ['--connect-to', `other.example:443:${name}:${port}`, 'https://other.example/'];
+    const nameless = `
+import socket, ssl
+context = ssl._create_unverified_context()
+try:
+    context.wrap_socket(socket.create_connection((${JSON.stringify(name)}, ${port}), 5), server_hostname=None)
+    print("opened")
+except ssl.SSLError as error:
+    print(error.reason)
+`;
+    const other = await curl('-k', ...there);
+    assert.equal(other.code, 35, told(other)); // curl's own code: the TLS handshake failed
+    const ended = await namespace.run('python3', ['-c', nameless]);
+    assert.equal(ended.stdout, 'TLSV1_UNRECOGNIZED_NAME\n', told(ended));
+    assert.equal(hidden.bytes(), before);
+    await namespace.recorded({ url: `tls://${hidden.authority}`, verdict: 'deny' });
+  });
+
   it('loopback is the workspace’s own', async () => {
     const script = `
 import http.server, threading, urllib.request

@@ -4,6 +4,8 @@ import { ResolveError } from '../resolver/resolve-error.ts';
 import { urlOf } from '../target/target-text.ts';
 import type { Endpoint, TunnelTarget } from '../target/types.ts';
 import type { ProxyCore } from './core.ts';
+import { type FirstBytes, readFirstBytes } from './first-bytes.ts';
+import { ALERT_NAME, type Dropped, drop, unfitToPass } from './spoken-inside.ts';
 import { Tunnel } from './tunnel.ts';
 import type { UpstreamError } from './upstream-types.ts';
 import { knownAddresses, resolvedElsewhere } from './verdict.ts';
@@ -13,11 +15,29 @@ const REASON = "The deployment's own address always passes, unopened.";
 /**
  * Passes a connection to the deployment that the workspace belongs to: whatever the policy says, wherever its name
  * leads but to boundary itself, and unopened, since its agent speaks HTTP, WebSocket and a protocol of its own there
- * (`Upgrade: DERP`). On record like any other. Never throws.
+ * (`Upgrade: DERP`). Of TLS the server name has to be the deployment's: many names share an address, and none but this
+ * one passes without a rule. On record like any other. Never throws.
  */
 export function passDeployment(core: ProxyCore, client: Duplex, endpoint: Endpoint): void {
   const target: TunnelTarget = { kind: 'tunnel', protocol: 'tcp', ...endpoint };
-  client.pause();
+  void begin(core, client, target).catch((error: unknown) => {
+    const reason = `boundary failed on this connection: ${error instanceof Error ? error.message : error}`;
+    drop({ core, socket: client, denied: 'answered' }, target, { reason });
+  });
+}
+
+async function begin(core: ProxyCore, client: Duplex, target: TunnelTarget): Promise<void> {
+  const first = await readFirstBytes(client, core.headTimeout);
+  if (first.kind === 'closed') {
+    client.destroy();
+    return;
+  }
+  const unfit = unfitBeginning(target, first);
+  if (unfit !== null) {
+    const tls: TunnelTarget = { ...target, protocol: 'tls' };
+    drop({ core, socket: client, denied: 'answered' }, tls, unfit, ALERT_NAME);
+    return;
+  }
   core.options.metrics.decision('allow', 'tcp', null, null);
   const entry = core.options.audit.open({
     protocol: 'tcp',
@@ -31,13 +51,27 @@ export function passDeployment(core: ProxyCore, client: Duplex, endpoint: Endpoi
     rule: null,
     reason: REASON,
   });
-  void pass(core, client, target, entry).catch(() => {
+  await pass(core, client, { target, entry, first: first.bytes }).catch(() => {
     entry.end({ status: null, bytesIn: 0, bytesOut: 0, error: 'internal' });
     client.destroy();
   });
 }
 
-async function pass(core: ProxyCore, client: Duplex, target: TunnelTarget, entry: AuditEntry): Promise<void> {
+/** What is not TLS is the server's to refuse. */
+function unfitBeginning(target: TunnelTarget, first: FirstBytes): Dropped | null {
+  if (first.kind === 'tls') return unfitToPass(target, first.hello.serverName);
+  if (first.kind !== 'bad-hello') return null;
+  return { reason: `The TLS of this connection cannot be read: ${first.reason}.` };
+}
+
+interface Passing {
+  readonly target: TunnelTarget;
+  readonly entry: AuditEntry;
+  /** What was read of the client's bytes: the deployment gets them first. */
+  readonly first: Buffer;
+}
+
+async function pass(core: ProxyCore, client: Duplex, { target, entry, first }: Passing): Promise<void> {
   const { host, port } = target;
   const addresses = await addressesOf(core, target).catch((error: unknown) => error);
   if (!Array.isArray(addresses)) {
@@ -61,6 +95,7 @@ async function pass(core: ProxyCore, client: Duplex, target: TunnelTarget, entry
     const route = { scheme: 'tcp' as const, host, port, addresses };
     const { socket, address } = await core.options.upstream.connect(route, cancel.signal, tunnel.reader);
     tunnel.addressed(address);
+    if (!tunnel.done) tunnel.replay(socket, first);
     tunnel.join(socket, null);
   } catch (error) {
     const { kind = 'connect', status = 502 } = error as Partial<UpstreamError>;

@@ -24,7 +24,7 @@ export interface FrontEnds {
 
 /** RFC 8446 section 6: alert, fatal. 49 is access_denied, 112 unrecognized_name. */
 const ALERT_DENIED = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 49]);
-const ALERT_NAME = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 112]);
+export const ALERT_NAME = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 112]);
 /** In mode `audit`, how long a client may be silent before the server is taken to speak first. */
 const SILENCE_MS = 1_000;
 /** How long a client of a denied endpoint may take to show what it speaks. Most of them say it at once. */
@@ -108,10 +108,9 @@ function goOn(
         drop(connection, tls, ruled, ALERT_DENIED);
         return;
       }
-      if (serverName === null && endpoint.hostKind === 'name') {
-        const reason =
-          'TLS that is passed unopened is judged by its server name, and there is none. Send one.';
-        drop(connection, tls, { reason }, ALERT_NAME);
+      const unfit = unfitToPass(endpoint, serverName);
+      if (unfit !== null) {
+        drop(connection, tls, unfit, ALERT_NAME);
         return;
       }
       passTunnel(core, socket, tls, {
@@ -147,6 +146,14 @@ function goOn(
       return;
     }
   }
+}
+
+/** What speaks against passing TLS unopened, where its server name is all there is to judge; null where nothing does. */
+export function unfitToPass(endpoint: Endpoint, serverName: string | null): Dropped | null {
+  const named = checkServerName(endpoint, serverName);
+  if (!named.ok) return named.refusal;
+  if (serverName !== null || endpoint.hostKind !== 'name') return null;
+  return { reason: 'TLS that is passed unopened is judged by its server name, and there is none. Send one.' };
 }
 
 /** A denied host's is opened for the sake of the answer, unless the policy opens none at all. */
