@@ -174,7 +174,12 @@ class Book implements NameAddresses {
     const other = this.#names[place];
     if (other !== undefined && other !== name) this.#forget(other);
     if (this.#places.has(name)) this.#forget(name);
-    if (this.#octets + name.length <= MOST_OCTETS) this.#give(name, place, seconds);
+    // The journal also tells of names that were forgotten to make room for later ones.
+    for (const longestUnused of this.#places.keys()) {
+      if (this.#octets + name.length <= MOST_OCTETS) break;
+      this.#forget(longestUnused);
+    }
+    this.#give(name, place, seconds);
   }
 
   #give(name: string, place: number, seconds: number): void {
