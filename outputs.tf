@@ -66,8 +66,8 @@ output "capabilities_drop" {
 }
 
 output "security_opts" {
-  description = "With strict, the workspace's security_opts. Null otherwise."
-  value       = var.boundary_enabled && var.strict ? ["no-new-privileges"] : null
+  description = "With strict, the workspace's security_opts: no new privileges, and a seccomp profile that leaves AF_VSOCK sockets out. Null otherwise."
+  value       = var.boundary_enabled && var.strict ? ["no-new-privileges", "seccomp=${jsonencode(local.seccomp_profile)}"] : null
 }
 
 # ---------------------------------------------------------------------------------------------------------------------

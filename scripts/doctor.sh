@@ -146,7 +146,7 @@ check_vsock() {
     return
   fi
   if [ $? -eq 0 ]; then
-    note found vsock "AF_VSOCK sockets can be made, which reach the hypervisor past any network namespace; update the Docker engine (23 and later close them), or name a seccomp profile that does in security_opts"
+    note found vsock "AF_VSOCK sockets can be made, which reach the hypervisor past any network namespace; set security_opts = module.boundary.security_opts on the workspace's container"
   else
     note ok vsock
   fi

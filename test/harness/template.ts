@@ -69,7 +69,7 @@ export interface Template {
 
 /** What the module consists of, as a template's `source` fetches it, without what only developers need. */
 export const moduleFiles = [
-  ...['main.tf', 'variables.tf', 'outputs.tf', 'versions.tf'],
+  ...['main.tf', 'seccomp.tf', 'variables.tf', 'outputs.tf', 'versions.tf'],
   ...['scripts/startup.sh.tftpl', 'scripts/doctor.sh'],
 ];
 
