@@ -1,8 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { JAVA_TRUST_STORE_PASSWORD, writeJavaTrustStore } from '../certificates/java-trust-store.ts';
 import { bundlePem } from '../certificates/trust-bundle.ts';
 import type { CertificateAuthority } from '../certificates/types.ts';
+import { writeWhole } from '../certificates/write-whole.ts';
 import { type ClientTrust, wgetConfiguration } from './client-environment.ts';
 
 /** Where in a directory {@link writeClientTrust} puts what clients have to trust. */
@@ -27,10 +28,12 @@ export function writeClientTrust(
 ): ClientTrust {
   const trust = clientTrustIn(directory);
   const bundle = bundlePem(authority, corporate);
-  writeFileSync(trust.bundlePath, bundle);
-  writeFileSync(trust.caPath, [authority.certificatePem, ...corporate].map(endedLine).join(''));
+  // Whole, since clients read meanwhile; and never through a link that somebody put in the place of a file.
+  const write = (path: string, text: string) => writeWhole(path, text, 0o644);
+  write(trust.bundlePath, bundle);
+  write(trust.caPath, [authority.certificatePem, ...corporate].map(endedLine).join(''));
   writeJavaTrustStore(trust.javaTrustStore.path, bundle);
-  writeFileSync(trust.wgetConfigurationPath, wgetConfiguration(trust.bundlePath, systemWgetConfiguration()));
+  write(trust.wgetConfigurationPath, wgetConfiguration(trust.bundlePath, systemWgetConfiguration()));
   return trust;
 }
 

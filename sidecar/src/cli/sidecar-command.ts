@@ -136,7 +136,11 @@ export async function sidecarCommand(options: SidecarOptions, env: NodeJS.Proces
   const onHangUp = () => {
     policies.now();
     renewedAuthority(authority, openDirectory, replace);
-    publish();
+    try {
+      publish();
+    } catch (error) {
+      writeError(`boundary: ${messageOf(error)}; the files that were there stay`);
+    }
   };
   process.on('SIGHUP', onHangUp);
   writeError(

@@ -16,6 +16,7 @@ const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const IPPROTO_IP = 0;
+const SO_REUSEADDR = 2;
 const SO_ORIGINAL_DST = 80;
 const MSG_DONTWAIT = 0x40;
 const MSG_CTRUNC = 0x08;
@@ -49,6 +50,7 @@ const call = {
   getsockopt: c.func(
     'int getsockopt(int fd, int level, int option, _Out_ void *value, _Inout_ uint32_t *length)',
   ),
+  setsockopt: c.func('int setsockopt(int fd, int level, int option, const void *value, uint32_t length)'),
   send: c.func('int64_t send(int fd, const void *bytes, size_t length, int flags)'),
   sendmsg: c.func('int64_t sendmsg(int fd, const boundary_msghdr *message, int flags)'),
   recvmsg: c.func('int64_t recvmsg(int fd, _Inout_ boundary_msghdr *message, int flags)'),
@@ -188,6 +190,15 @@ export function receiveDescriptors(fd: number, count: number): number[] {
 /** Another descriptor of the same open socket. @throws SystemCallError */
 export function duplicate(fd: number): number {
   return checked('fcntl', call.fcntl(fd, F_DUPFD_CLOEXEC, 0) as number);
+}
+
+/**
+ * From now on no other socket can be bound to the same port, whatever it asks for (socket(7), SO_REUSEADDR): for UDP,
+ * two that both allow it share a port, and the later one gets the datagrams. @throws SystemCallError
+ */
+export function keepPort(fd: number): void {
+  const off = Buffer.alloc(4);
+  checked('setsockopt', call.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, off, off.length) as number);
 }
 
 /** Closes a descriptor that no stream of Node's owns. */

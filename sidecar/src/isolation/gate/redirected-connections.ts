@@ -67,8 +67,9 @@ export class RedirectedConnections {
       this.#retireDatagrams(socket);
     });
     this.#options.onDatagrams(socket);
-    // Node lets such a socket's port be shared, and whoever shares it would answer the workspace's questions.
-    socket.bind({ fd }, () => keepPort(fd));
+    socket.bind({ fd });
+    // libuv has just let its port be shared (uv_udp_open), and who shares it would answer the workspace's questions.
+    keepPort(fd);
     this.#datagrams.add(socket);
   }
 
