@@ -300,7 +300,7 @@ resource "docker_container" "gate" {
   cpus        = try(tostring(var.resources.gate.cpus), null)
 
   log_driver = var.logging.driver
-  log_opts   = var.logging.options
+  log_opts   = length(var.logging.options) == 0 ? null : var.logging.options
 
   dynamic "labels" {
     for_each = merge(local.labels, { "boundary.part" = "gate" })
@@ -469,7 +469,7 @@ resource "docker_container" "sidecar" {
   cpus        = try(tostring(var.resources.sidecar.cpus), null)
 
   log_driver = var.logging.driver
-  log_opts   = var.logging.options
+  log_opts   = length(var.logging.options) == 0 ? null : var.logging.options
 
   dynamic "labels" {
     for_each = merge(local.labels, { "boundary.part" = "sidecar" })
