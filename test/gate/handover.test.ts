@@ -12,6 +12,22 @@ interface Load {
   readonly faults: Record<string, number>;
 }
 
+/** Asks for a.example from a UDP port, 0 for any, and prints which it was and what came of it. */
+const ASK_FROM_PORT = `
+import socket, sys
+question = bytes.fromhex("000101000001000000000000" + "0161" + "076578616d706c65" + "00" + "00010001")
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    s.bind(("0.0.0.0", int(sys.argv[1])))
+    s.settimeout(10)
+    s.connect(("198.18.0.53", 53))
+    try:
+        s.send(question)
+        what = "answered" if len(s.recv(512)) > len(question) else "empty"
+    except OSError as error:
+        what = repr(error)
+    print(s.getsockname()[1], what)
+`;
+
 /** Does something while new connections are made without pause. */
 async function underLoad(
   namespace: ConfinedNamespace,
@@ -97,6 +113,19 @@ describe('gate and sidecar start again', () => {
     namespace.sidecar = await namespace.startSidecar();
     const served = await namespace.run('curl', direct);
     assert.equal(served.stdout, 'GET / 0\n', served.stderr + namespace.sidecar.stderr());
+  });
+
+  it('a UDP port that asked an earlier gate is answered by the one that came after it', async () => {
+    await using namespace = await confinedNamespace({ policy: '' });
+    const ask = async (port: string) => (await namespace.run('python3', ['-c', ASK_FROM_PORT, port])).stdout;
+    const [port = '', first] = (await ask('0')).trim().split(' ');
+    assert.equal(first, 'answered');
+    await namespace.gate.stop('SIGKILL');
+    await namespace.sidecar.stop('SIGKILL');
+    await namespace.startGate();
+    namespace.sidecar = await namespace.startSidecar();
+    await namespace.sidecar.said(/handed over its sockets/);
+    assert.equal(await ask(port), `${port} answered\n`);
   });
 
   it('names keep their addresses over a restart', async () => {

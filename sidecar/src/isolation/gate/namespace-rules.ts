@@ -33,11 +33,19 @@ export const NAMESPACE_SETUP: readonly (readonly string[])[] = [
  *
  * What stays on loopback is left alone, but for the port of boundary's own page. All other IPv4 goes to the two sockets, the rest is refused at once, with an
  * answer that clients understand: nothing waits for a time-out. `ct direction reply` lets answers of the sockets back.
+ *
+ * Questions are tracked in a zone per UDP socket. What is known of a client's port holds for half a minute after its
+ * last packet, redirect included: without a zone a client that uses a port again would be sent to the socket of an
+ * earlier gate, which nobody reads, and would keep that up by asking.
  */
 export function namespaceRules({ tcp, udp }: GatePorts): string {
   return `table inet boundary
 delete table inet boundary
 table inet boundary {
+  chain tracked {
+    type filter hook output priority raw; policy accept;
+    ip daddr != { 127.0.0.0/8, ${WORKSPACE_ADDRESS} } udp dport 53 ct original zone set ${udp}
+  }
   chain redirected {
     type nat hook output priority -100; policy accept;
     ip daddr 127.0.0.1 tcp dport ${VIEW_PORT} redirect to :${tcp}

@@ -37,6 +37,6 @@ function run(program: string, args: readonly string[], input?: string): void {
   }
   const why = said || error?.message || `signal ${signal}`;
   throw new NamespaceFault(
-    `\`${command}\` failed: ${why}; the kernel needs nf_tables with NAT, and the namespace must be the workspace's own`,
+    `\`${command}\` failed: ${why}; the kernel needs nf_tables with NAT and conntrack zones, and the namespace must be the workspace's own`,
   );
 }
