@@ -4,11 +4,11 @@ import type { Engine } from './engine.ts';
 import type { PolicyOptions } from './policy-options.ts';
 import { reloadOnChange } from './policy-reload.ts';
 import { nothingAllowedWarning, readPolicy, ruleCount, tellFaults } from './policy-source.ts';
-import type { UpstreamOptions } from './runtime-options.ts';
+import type { LogLevel, UpstreamOptions } from './runtime-options.ts';
 import { submittedPolicies } from './submitted-policies.ts';
 import { writeError } from './terminal.ts';
 
-type Loaded = Extract<LoadResult, { ok: true }>;
+export type Loaded = Extract<LoadResult, { ok: true }>;
 
 /** Where a sidecar's policy comes from: what it starts with, and what follows. */
 export interface PolicyOrigin {
@@ -26,6 +26,9 @@ export interface PolicyFollower {
 export interface PolicyOriginOptions extends PolicyOptions, UpstreamOptions {
   readonly submissions?: string;
   readonly stateDir?: string;
+  readonly auditFile?: string;
+  readonly auditStdout?: boolean;
+  readonly logLevel?: LogLevel;
 }
 
 /**

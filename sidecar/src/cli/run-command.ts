@@ -22,6 +22,7 @@ import {
   type UpstreamOptions,
 } from './runtime-options.ts';
 import { ownsTerminal, writeError } from './terminal.ts';
+import { unrecordedMessage } from './unrecorded-policy.ts';
 import { upstreamTrust } from './upstream-trust.ts';
 
 /**
@@ -187,13 +188,10 @@ function refuseUnenforceable(policy: Policy, isolation: 'proxy' | 'container'): 
   );
 }
 
-/** With `on_failure: deny` nothing is allowed without a record, and a standard error that leaves lines out is none. */
+/** @throws CommandError where the policy is of no use without a record, see {@link unrecordedMessage} */
 export function refuseUnrecorded(policy: Policy, logLevel: LogLevel): void {
-  if (policy.onAuditFailure === 'continue' || logLevel === 'info' || logLevel === 'debug') return;
-  throw new CommandError(
-    `the policy says \`audit: { on_failure: deny }\`, and at --log-level ${logLevel} standard error does not record every request, so that all would be denied; write the audit log to a file, or use --log-level info`,
-    exitCodes.notStarted,
-  );
+  const message = unrecordedMessage(policy, logLevel);
+  if (message !== null) throw new CommandError(message, exitCodes.notStarted);
 }
 
 /** A file of its own for each run, so that two runs at once never share one. */

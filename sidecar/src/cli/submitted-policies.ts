@@ -5,9 +5,16 @@ import { createSubmissions, readSubmission, type Submission } from '../control/s
 import { loadPolicy } from '../policy/load.ts';
 import type { LoadResult } from '../policy/types.ts';
 import { CommandError, codeOf, messageOf } from './command-error.ts';
-import { type PolicyOrigin, type PolicyOriginOptions, takeUp } from './policy-origin.ts';
+import {
+  confinesMessage,
+  type Loaded,
+  type PolicyOrigin,
+  type PolicyOriginOptions,
+  takeUp,
+} from './policy-origin.ts';
 import { tellFaults } from './policy-source.ts';
 import { writeError } from './terminal.ts';
+import { unrecordedMessage } from './unrecorded-policy.ts';
 
 /**
  * A policy that is handed in over a unix socket. The last one that was accepted is kept in the state directory and holds
@@ -33,8 +40,17 @@ export function submittedPolicies(
       upstreamProxy: options.upstreamProxy !== undefined,
     });
   };
+  const recorded = options.auditFile !== undefined || options.auditStdout === true;
+  /** Why a policy that loads cannot be put in force by this sidecar; null where it can. */
+  const unfit = ({ policy, settings }: Loaded): string | null => {
+    if (policy.confines.length > 0) return confinesMessage(policy);
+    // The connections are made before a policy comes, and what was kept must not decide who makes them.
+    if (settings.upstreamProxy !== undefined && options.upstreamProxy === undefined)
+      return '`upstream_proxy` is not taken from a policy that is handed in; start the sidecar with --upstream-proxy or BOUNDARY_UPSTREAM_PROXY, and remove the key';
+    return recorded ? null : unrecordedMessage(policy, options.logLevel ?? settings.logLevel ?? 'info');
+  };
   return {
-    first: startingPolicy(path, load),
+    first: startingPolicy(path, load, unfit),
     async follow(engine, upstreamProxy) {
       const submit = (submission: Submission): LoadResult => {
         const loaded = load(submission);
@@ -44,11 +60,15 @@ export function submittedPolicies(
           writeError('boundary: a policy with faults (above) was handed in; the one that was in force stays');
           return loaded;
         }
-        const refused = takeUp(engine, loaded, options.upstreamProxy, upstreamProxy);
+        const why = unfit(loaded);
+        if (why !== null) engine.metrics.policyReload('refused');
+        const refused = why ?? takeUp(engine, loaded, options.upstreamProxy, upstreamProxy);
         if (refused !== null) return refusal(submission, refused);
         // After it is in force: what is kept was in force once, whatever happens now.
-        keep(path, submission);
-        return loaded;
+        const lost = keep(path, submission);
+        if (lost === null) return loaded;
+        const warning = { file: submission.file, line: 1, column: 1, message: lost };
+        return { ...loaded, warnings: [...loaded.warnings, warning] };
       };
       const socket = await createSubmissions({
         path: options.submissions,
@@ -72,12 +92,17 @@ const EMPTY: Submission = { file: 'policy.yaml', text: '', allow: [], deny: [], 
 function startingPolicy(
   path: string,
   load: (submission: Submission | null) => LoadResult,
-): Extract<LoadResult, { ok: true }> {
+  unfit: (loaded: Loaded) => string | null,
+): Loaded {
   const kept = readKept(path);
   if (kept === null) writeError('boundary: no policy yet; everything is denied until one is handed in');
   const loaded = load(kept);
-  if (loaded.ok && loaded.policy.confines.length === 0) return loaded;
   if (!loaded.ok) tellFaults(loaded.faults);
+  else {
+    const why = unfit(loaded);
+    if (why === null) return loaded;
+    writeError(`boundary: ${why}`);
+  }
   writeError(
     'boundary: the policy that was kept cannot be put in force; everything is denied until one is handed in',
   );
@@ -97,11 +122,15 @@ function readKept(path: string): Submission | null {
   }
 }
 
-function keep(path: string, submission: Submission): void {
+/** Why the policy will not be there after a restart; null where it will. */
+function keep(path: string, submission: Submission): string | null {
   try {
     writeWhole(path, `${JSON.stringify(submission)}\n`, 0o600);
+    return null;
   } catch (error) {
-    writeError(`boundary: the policy is in force, but cannot be kept for a restart: ${messageOf(error)}`);
+    const lost = `the policy is in force, but cannot be kept: a restart of the sidecar brings back the one before it (${messageOf(error)})`;
+    writeError(`boundary: ${lost}`);
+    return lost;
   }
 }
 
