@@ -9,6 +9,9 @@ export interface HandedSockets {
   readonly udp: number;
 }
 
+/** A gate says something every two seconds. After this silence it is taken to be gone, in milliseconds. */
+const SILENCE_MS = 10_000;
+
 export interface FollowGateOptions {
   /** The gate's directory. */
   readonly directory: string;
@@ -47,6 +50,10 @@ export function followGate(options: FollowGateOptions): { close(): void } {
     const socket = connect(path);
     watch = socket;
     socket.on('connect', () => socket.write(`WATCH ${sidecar}\n`));
+    socket.setTimeout(SILENCE_MS, () => {
+      fault('the gate does not answer any more');
+      socket.destroy();
+    });
     const read = lineReader((line) => {
       const [word, value = ''] = line.split(' ', 2);
       if (word === 'SOCKETS') {
@@ -54,14 +61,17 @@ export function followGate(options: FollowGateOptions): { close(): void } {
         said = null;
         if (value !== held) ask(value);
       } else if (word === 'SENT') take(value);
+      else if (word === 'PING') socket.write('PONG\n');
       else fault(`the gate said something unknown; run the same version of both`);
     });
     socket.on('data', read);
     socket.on('error', (error) => fault(`the gate cannot be reached at ${path}: ${error.message}`));
     socket.on('close', () => {
       for (const { fd } of pending.values()) closeDescriptor(fd);
+      // Who closed it does not want to hear that the gate is gone: it is there.
+      if (closed) return;
       options.onConnected(false);
-      if (!closed) timer = setTimeout(begin, options.retryMs ?? 100);
+      timer = setTimeout(begin, options.retryMs ?? 100);
     });
 
     function ask(gate: string): void {
@@ -80,8 +90,8 @@ export function followGate(options: FollowGateOptions): { close(): void } {
       pending.delete(nonce);
       try {
         const [tcp, udp] = receiveDescriptors(asked.fd, HANDED_SOCKETS) as [number, number];
-        held = asked.gate;
         options.onSockets({ tcp, udp });
+        held = asked.gate;
       } catch (error) {
         fault(`the gate's sockets cannot be taken: ${messageOf(error)}`);
         socket.destroy();
