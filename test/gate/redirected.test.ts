@@ -51,15 +51,17 @@ describe('redirected connections', () => {
       socket.write('220 banner\r\n');
       socket.on('data', (bytes) => {
         received += bytes.length;
-        socket.end(`got ${bytes}`);
+        if (`${bytes}` === 'crash') socket.resetAndDestroy();
+        else socket.end(`got ${bytes}`);
       });
     }).listen(0, '0.0.0.0');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
     database = { port, received: () => received, close: () => server.close() };
     const tcp = `{ domain: "${name}", port: ${port}, protocol: tcp, cidr: ${address}/32 }`;
+    const nobody = `{ domain: "${name}", port: 1, protocol: tcp, cidr: ${address}/32 }`;
     namespace = await confinedNamespace({
-      policy: `${allowing(site.rule, tcp)}`,
+      policy: `${allowing(site.rule, tcp, nobody)}`,
       upstreamCa: ca.caPem,
       args: ['--deployment', hidden.origin],
     });
@@ -87,6 +89,12 @@ describe('redirected connections', () => {
   it('a server that speaks first, over a tcp rule', async () => {
     const { got, end } = await raw(site.name, database.port, 'select 1');
     assert.deepEqual({ got, end }, { got: '220 banner\r\ngot select 1', end: 'closed' });
+  });
+
+  it('a connection that breaks, or never comes about, does not look like one that ended', async () => {
+    assert.equal((await raw(site.name, database.port, 'crash')).end, 'reset');
+    const { got, end } = await raw(site.name, 1, 'hello');
+    assert.deepEqual({ got, end }, { got: '', end: 'reset' });
   });
 
   it('a denied host is told so inside its TLS', async () => {

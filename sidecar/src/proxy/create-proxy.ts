@@ -102,6 +102,7 @@ export async function createProxy(options: ProxyOptions): Promise<RunningProxy> 
     address,
     redirected(socket, endpoint) {
       if (sockets.size >= server.maxConnections) {
+        socket.on('error', () => {});
         recordDropped(options, server.maxConnections);
         socket.resetAndDestroy();
         return;

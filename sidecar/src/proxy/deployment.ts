@@ -5,6 +5,7 @@ import { urlOf } from '../target/target-text.ts';
 import type { Endpoint, TunnelTarget } from '../target/types.ts';
 import type { ProxyCore } from './core.ts';
 import { type FirstBytes, readFirstBytes } from './first-bytes.ts';
+import { breakOff } from './last-words.ts';
 import { ALERT_NAME, type Dropped, drop, unfitToPass } from './spoken-inside.ts';
 import { Tunnel } from './tunnel.ts';
 import type { UpstreamError } from './upstream-types.ts';
@@ -78,7 +79,7 @@ async function pass(core: ProxyCore, client: Duplex, { target, entry, first }: P
     core.options.metrics.upstreamError('resolve');
     const error = addresses instanceof ResolveError ? 'upstream-resolve' : 'internal';
     entry.end({ status: null, bytesIn: 0, bytesOut: 0, error });
-    client.destroy();
+    breakOff(client);
     return;
   }
   const tunnel = new DeploymentTunnel(core, client, {
@@ -100,7 +101,7 @@ async function pass(core: ProxyCore, client: Duplex, { target, entry, first }: P
   } catch (error) {
     const { kind = 'connect', status = 502 } = error as Partial<UpstreamError>;
     tunnel.abandon(`upstream-${kind}`, status);
-    client.destroy();
+    breakOff(client);
   } finally {
     client.off('close', onClose);
   }

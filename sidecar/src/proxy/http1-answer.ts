@@ -1,11 +1,10 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
-import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import type { Answer, AnswerEvents } from './answer.ts';
 import type { ClientConnection, EndListener } from './client-connection.ts';
 import type { OwnAnswer } from './denial.ts';
 import { forwardResponse } from './forwarded-headers.ts';
+import { breakOff } from './last-words.ts';
 
 /** Octets of a body that nobody wants which are read away, so that the connection can be kept. */
 const DRAIN_OCTETS = 1_048_576;
@@ -116,8 +115,7 @@ export class Http1Answer implements Answer, EndListener {
   cut(): void {
     const { socket, httpVersionMinor } = this.#request;
     // An HTTP/1.0 client takes the end of the connection for the end of the body; a reset it cannot.
-    if (httpVersionMinor === 0 && socket instanceof Socket && !(socket instanceof TLSSocket))
-      socket.resetAndDestroy();
+    if (httpVersionMinor === 0) breakOff(socket);
     else socket.destroy();
   }
 

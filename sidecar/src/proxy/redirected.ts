@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Endpoint, TunnelTarget } from '../target/types.ts';
 import type { ProxyCore } from './core.ts';
 import { passDeployment } from './deployment.ts';
-import { endWith } from './last-words.ts';
+import { breakOff, endWith } from './last-words.ts';
 import { passTunnel } from './pass-tunnel.ts';
 import { drop, type FrontEnds, lookInside } from './spoken-inside.ts';
 import { sshDisconnect } from './ssh-disconnect.ts';
@@ -49,7 +49,7 @@ export function handleRedirected(
       established: null,
       refused: ({ reason }) => {
         if (endpoint.port === SSH_PORT) endWith(socket, sshDisconnect(reason));
-        else socket.destroy();
+        else breakOff(socket);
       },
     });
   } catch (error) {

@@ -1,4 +1,3 @@
-import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { AuditEntry } from '../audit/types.ts';
 import type { Policy, Rule, Treatment } from '../policy/types.ts';
@@ -8,7 +7,7 @@ import type { Endpoint, Target, TunnelTarget } from '../target/types.ts';
 import type { ClientConnections } from './client-connection.ts';
 import type { ProxyCore } from './core.ts';
 import { type FirstBytes, readFirstBytes } from './first-bytes.ts';
-import { endWith } from './last-words.ts';
+import { breakOff, endWith } from './last-words.ts';
 import { passTunnel } from './pass-tunnel.ts';
 import { isSsh, sshDisconnect } from './ssh-disconnect.ts';
 import { WatchedEndpoint } from './watched-endpoint.ts';
@@ -141,7 +140,7 @@ function goOn(
       passTunnel(core, socket, opaque, {
         first: first.bytes,
         established: null,
-        refused: () => socket.destroy(),
+        refused: () => breakOff(socket),
       });
       return;
     }
@@ -183,7 +182,7 @@ export function drop(
 ): void {
   const entry = recordDenied(core, target, dropped);
   if (lastWords !== null && !socket.destroyed) endWith(socket, lastWords);
-  else if (denied === 'answered' && socket instanceof Socket) socket.resetAndDestroy();
+  else if (denied === 'answered') breakOff(socket);
   else socket.destroy();
   entry.end({ status: null, bytesIn: 0, bytesOut: 0, error: null });
 }

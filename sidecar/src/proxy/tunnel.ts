@@ -3,6 +3,7 @@ import type { AuditEntry } from '../audit/types.ts';
 import type { Policy } from '../policy/types.ts';
 import type { Target } from '../target/types.ts';
 import type { Live, ProxyCore } from './core.ts';
+import { breakOff } from './last-words.ts';
 import { ReadBuffer } from './read-buffer.ts';
 import type { RawReader } from './upstream-types.ts';
 import { refusedNow } from './verdict.ts';
@@ -106,8 +107,8 @@ export class Tunnel implements Live {
   close(cause: string): void {
     if (this.#done) return;
     this.#finish(cause);
-    this.#client.destroy();
-    this.#upstream?.destroy();
+    breakOff(this.#client);
+    if (this.#upstream !== null) breakOff(this.#upstream);
   }
 
   /** Ends it where no upstream was reached and the client was told. */
