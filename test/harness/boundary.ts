@@ -25,7 +25,8 @@ export interface StartOptions {
   /** Beside PATH and a home of its own; BOUNDARY_* of the caller is never handed on. */
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
-  readonly input?: string;
+  /** All of standard input; null leaves it open, for the test to write to. */
+  readonly input?: string | null;
 }
 
 /** Starts bin/boundary with pipes for its streams. */
@@ -55,9 +56,9 @@ export function cleanEnvironment(): NodeJS.ProcessEnv {
 }
 
 /** Gathers what a process writes, and tells how it ended. */
-export function collected(process: ChildProcess, input: string | undefined): RunningBoundary {
+export function collected(process: ChildProcess, input: string | null | undefined): RunningBoundary {
   process.stdin?.on('error', () => {}); // It may end before it read all.
-  process.stdin?.end(input ?? '');
+  if (input !== null) process.stdin?.end(input ?? '');
   const stdout = process.stdout === null ? '' : text(process.stdout);
   const stderr = process.stderr === null ? '' : text(process.stderr);
   const ended = (async (): Promise<Ended> => {

@@ -24,7 +24,7 @@ export function openTerminal(command: string, env: NodeJS.ProcessEnv = {}): Term
   let from = 0;
   child.stdin.on('error', () => {});
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    shown += chunk.replaceAll('\r\n', '\n');
+    shown = (shown + chunk).replaceAll('\r\n', '\n');
   });
   const closed = once(child, 'close');
   let over = false;

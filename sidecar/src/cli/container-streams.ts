@@ -4,6 +4,7 @@ import { isatty } from 'node:tty';
 import { promisify } from 'node:util';
 import type { PullDisplay } from '../isolation/container/pull.ts';
 import type { Streams, Terminal } from '../isolation/container/run-attached.ts';
+import { makeRaw } from '../isolation/container/terminal-mode.ts';
 import { codeOf } from './command-error.ts';
 import { inTerminalForeground, replaceErrorLine, writeError } from './terminal.ts';
 
@@ -55,10 +56,7 @@ function terminal(): Terminal {
   return {
     // A terminal that says nothing of its size has the size 0, as stty shows it.
     size: () => ({ rows: process.stdout.rows ?? 0, columns: process.stdout.columns ?? 0 }),
-    raw() {
-      process.stdin.setRawMode(true);
-      return () => process.stdin.setRawMode(false);
-    },
+    raw: () => makeRaw(0),
     onResize(listener) {
       process.stdout.on('resize', listener);
       return () => process.stdout.removeListener('resize', listener);

@@ -41,6 +41,9 @@ export function holdSignals(): HeldSignals {
     interrupted: interruption.signal,
     handTo(next) {
       take = next;
+      // One that came when the start could not be ended any more.
+      const { reason } = interruption.signal;
+      if (reason instanceof Interrupted) next(reason.signal);
     },
     [Symbol.dispose]() {
       for (const signal of HELD) process.removeListener(signal, hold);

@@ -39,6 +39,9 @@ export type CommandEnd =
 /** Typed in a row it would end the attachment: the engine cannot be told to have no such keys. */
 const DETACH_KEYS = Array.from({ length: 8 }, (_, index) => (index % 2 === 0 ? 'ctrl-^' : 'ctrl-_')).join();
 
+/** How often a terminal that is not there yet is given its size, in milliseconds. */
+const SIZE_POLL_MS = 10;
+
 /**
  * Runs the command with boundary's streams, and resolves when it has ended and all that it wrote is handed on.
  * @throws ContainerError where the engine does not start it, or is lost
@@ -67,15 +70,16 @@ export async function runAttached(request: AttachedRequest): Promise<CommandEnd>
   // The engine refuses a signal for a command that has ended.
   const signal = (name: NodeJS.Signals) => void container.kill({ signal: name }).catch(() => {});
   const written = handOn(stream, streams, () => signal('SIGPIPE'));
-  const refused = await refusal(container);
+  // Before the start: from its first octet on the command's own terminal interprets what is typed and written.
+  if (terminal !== null) cleanup.defer(terminal.raw());
+  const starting = new AbortController();
+  const [refused] = await Promise.all([
+    refusal(container).finally(() => starting.abort()),
+    terminal === null ? null : sizeEarly(container, terminal, starting.signal),
+  ]);
   if (refused !== null) return refused;
   if (terminal !== null) {
-    cleanup.defer(terminal.raw());
-    const resize = () => {
-      const { rows, columns } = terminal.size();
-      // It may have ended; an engine that cannot resize leaves the size as it is.
-      container.resize({ h: rows, w: columns }).catch(() => {});
-    };
+    const resize = () => void setSize(container, terminal);
     cleanup.defer(terminal.onResize(resize));
     resize();
   }
@@ -96,6 +100,22 @@ export async function runAttached(request: AttachedRequest): Promise<CommandEnd>
   }
   await written;
   return { exitCode, fault: null };
+}
+
+/** Engines before 23.0 make a terminal without a size: it is set as soon as there is one, while the start goes on. */
+async function sizeEarly(container: Container, terminal: Terminal, started: AbortSignal): Promise<void> {
+  while (!started.aborted && !(await setSize(container, terminal))) {
+    await new Promise((resolve) => setTimeout(resolve, SIZE_POLL_MS));
+  }
+}
+
+/** Resolves to false where the engine cannot: the command does not run yet, or has ended. */
+async function setSize(container: Container, terminal: Terminal): Promise<boolean> {
+  const { rows, columns } = terminal.size();
+  return container.resize({ h: rows, w: columns }).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Starts the command; not null where the engine could not execute it. */
