@@ -8,6 +8,8 @@ import { join } from 'node:path';
  *     sidecar  TAKE NONCE       on a second connection, which it reads with recvmsg(2)
  *     gate     (descriptors)    on the second: TCP, then UDP
  *     gate     SENT NONCE       on the first: they lie ready to be received
+ *     gate     PING             on the first, every few seconds
+ *     sidecar  PONG             it moves; the gate gives up on one that does not answer
  *
  * Descriptors come on a connection of their own because Node's streams read, and drop what came beside the octets.
  */

@@ -70,6 +70,7 @@ export class RedirectedConnections {
     socket.bind({ fd });
     // libuv has just let its port be shared (uv_udp_open), and who shares it would answer the workspace's questions.
     keepPort(fd);
+    socket.setRecvBufferSize(DATAGRAM_BUFFER);
     this.#datagrams.add(socket);
   }
 

@@ -1,27 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, rmSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { writeWhole } from '../../certificates/write-whole.ts';
-import {
-  type BoundSocket,
-  boundSocket,
-  closeDescriptor,
-  duplicate,
-  sendDescriptors,
-} from '../system-calls.ts';
+import { boundSocket, closeDescriptor, sendDescriptors } from '../system-calls.ts';
 import { type GateStatus, gateFiles, lineReader } from './handover-protocol.ts';
+import { type ImpatienceOptions, impatience } from './impatience.ts';
 import { closeNamespace } from './namespace-setup.ts';
 
-/** How long connections wait for a sidecar, in milliseconds. Then they are reset, so that clients need not time out. */
-const PATIENCE_MS = 10_000;
 const BACKLOG = 4_096;
+/** How often a sidecar is asked whether it still moves, in milliseconds, and the silence after which it does not. */
+const BEAT_MS = 2_000;
+const SILENCE_MS = 6_000;
 
-export interface GateOptions {
+export interface GateOptions extends ImpatienceOptions {
   /** Shared with the sidecar, which only has to read it. */
   readonly directory: string;
-  /** Told what happens, one sentence each. */
-  readonly say: (line: string) => void;
-  readonly patienceMs?: number;
 }
 
 export interface Gate {
@@ -48,14 +41,18 @@ export async function runGate(options: GateOptions): Promise<Gate> {
   const id = randomBytes(8).toString('hex');
   closeNamespace({ tcp: tcp.port, udp: udp.port });
   const watchers = new Map<string, Socket>();
-  const waiting = impatience(tcp, options);
+  const waiting = impatience({ tcp, udp }, options);
   const server = createServer((socket) => {
+    let heard = 0;
     socket.on('error', () => socket.destroy());
     const read = lineReader((line) => {
       const [word, nonce = ''] = line.split(' ', 2);
+      heard = performance.now();
       if (word === 'WATCH') {
-        watch(socket, nonce);
+        watch(socket, nonce, () => performance.now() - heard);
         socket.write(`SOCKETS ${id}\n`);
+      } else if (word === 'PONG') {
+        // It moves, as noted above.
       } else if (word === 'TAKE') {
         handOver(socket, nonce);
       } else if (word === 'HEALTH') {
@@ -65,15 +62,23 @@ export async function runGate(options: GateOptions): Promise<Gate> {
     socket.on('data', read);
   });
 
-  function watch(socket: Socket, sidecar: string): void {
+  /** @param silence since it last said something, in milliseconds */
+  function watch(socket: Socket, sidecar: string, silence: () => number): void {
     watchers.set(sidecar, socket);
     waiting.end();
     say('a sidecar is there');
+    // One that stands still keeps its connection, and takes none of the workspace's.
+    const beat = setInterval(() => {
+      if (silence() < SILENCE_MS) socket.write('PING\n');
+      else socket.destroy();
+    }, BEAT_MS);
     socket.once('close', () => {
+      clearInterval(beat);
       if (watchers.get(sidecar) === socket) watchers.delete(sidecar);
       if (watchers.size > 0) return;
-      say('no sidecar is there; new connections wait for it');
-      waiting.begin();
+      const still = silence() >= SILENCE_MS;
+      say(`${still ? 'the sidecar stands still' : 'no sidecar is there'}; new connections wait for it`);
+      waiting.begin(still ? SILENCE_MS : 0);
     });
   }
 
@@ -114,32 +119,6 @@ export async function runGate(options: GateOptions): Promise<Gate> {
 /** Says in the gate's directory how it fares. */
 export function writeStatus(directory: string, status: GateStatus): void {
   writeWhole(gateFiles(directory).status, `${JSON.stringify(status)}\n`, 0o644);
-}
-
-/**
- * Resets what waits once no sidecar has been there for the whole of the patience. The listening socket is accepted
- * from through a copy of its own, which closing does not take from the others.
- */
-function impatience(tcp: BoundSocket, { say, patienceMs = PATIENCE_MS }: GateOptions) {
-  let timer: NodeJS.Timeout | undefined;
-  let resetting: Server | null = null;
-  const reset = () => {
-    say(`no sidecar for ${patienceMs / 1000} s; connections are reset until one is there`);
-    resetting = createServer((socket) => socket.resetAndDestroy());
-    resetting.on('error', (error) => say(`connections cannot be reset: ${error.message}`));
-    resetting.listen({ fd: duplicate(tcp.fd) }, BACKLOG);
-  };
-  return {
-    begin() {
-      clearTimeout(timer);
-      if (resetting === null) timer = setTimeout(reset, patienceMs);
-    },
-    end() {
-      clearTimeout(timer);
-      resetting?.close();
-      resetting = null;
-    },
-  };
 }
 
 /** The descriptor below a stream of node:net's, which has no public name. A test fails where it goes. */
