@@ -46,11 +46,11 @@ locals {
 
 locals {
   policy_file  = var.policy_path == null ? "policy.yaml" : basename(var.policy_path)
-  policy_text  = var.policy_path == null ? (var.policy == null ? "" : var.policy) : file(var.policy_path)
+  policy_text  = !local.on ? "" : var.policy_path != null ? file(var.policy_path) : var.policy != null ? var.policy : ""
   policy_empty = length([for line in split("\n", local.policy_text) : line if !can(regex("^[[:space:]]*(#.*)?$", line))]) == 0
 
   # A list of none or one, since an empty text is no YAML to Terraform.
-  policy_documents = [for text in local.on && !local.policy_empty ? [local.policy_text] : [] : yamldecode(text)] # not YAML: the position is one of the policy
+  policy_documents = [for text in local.policy_empty ? [] : [local.policy_text] : yamldecode(text)] # not YAML: the position is one of the policy
 
   # What the sidecar knows at the top of a policy; test/terraform compares it with sidecar/policy.schema.json. `files`
   # and `commands` are left out: they bind processes that boundary starts, and a sidecar starts none.
@@ -91,6 +91,7 @@ locals {
     "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
     "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
     "BUNDLE_SSL_CA_CERT",
+    "PERL_LWP_SSL_CA_FILE",
     "HEX_CACERTS_PATH",
     "JULIA_SSL_CA_ROOTS_PATH",
     "CONDA_SSL_VERIFY",

@@ -55,6 +55,7 @@ const BUNDLE_VARIABLES = [
   'CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE', // gcloud
   'GRPC_DEFAULT_SSL_ROOTS_FILE_PATH', // gRPC's C core and Node
   'BUNDLE_SSL_CA_CERT', // Ruby's bundler
+  'PERL_LWP_SSL_CA_FILE', // Perl's LWP, which goes by it alone behind a proxy
   'HEX_CACERTS_PATH', // Elixir's hex
   'JULIA_SSL_CA_ROOTS_PATH', // Julia
   'CONDA_SSL_VERIFY', // conda takes a path for a yes
