@@ -58,6 +58,8 @@ const NEEDS: readonly Need[] = [
   program('tinyproxy', 'a peer in the benchmark'),
   program('nginx-light', 'the upstream of the benchmark', 'nginx'),
   ...ENGINE_NEEDS,
+  program('docker-registry', 'a registry that images are pulled from'),
+  program('docker-compose', 'starts examples/compose'),
   program('iproute2', 'network namespaces', 'ip'),
   program('nftables', 'rules in network namespaces', 'nft'),
   program(
