@@ -93,7 +93,7 @@ variable "policy_path" {
   }
 
   validation {
-    condition     = var.policy_path == null || try(fileexists(var.policy_path), false)
+    condition     = !var.boundary_enabled || var.policy_path == null || try(fileexists(var.policy_path), false)
     error_message = "policy_path names no file. Begin it with $${path.module}/ so that it is found beside the template, and check its spelling."
   }
 }

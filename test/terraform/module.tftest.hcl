@@ -163,6 +163,19 @@ run "off" {
   }
 }
 
+run "off_without_its_policy" {
+  command = plan
+  variables {
+    boundary_enabled = false
+    policy_path      = "examples/policies/missing.yaml"
+  }
+
+  assert {
+    condition     = output.policy_sha256 == null
+    error_message = "There is a policy."
+  }
+}
+
 run "stopped" {
   command = plan
   override_data {
