@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { allowing, ca, startSite } from '../harness/behind-boundary.ts';
+import { boundaryPath } from '../harness/boundary.ts';
 import { type ConfinedNamespace, confinedNamespace } from '../harness/confined-namespace.ts';
 
 interface Load {
@@ -126,6 +128,30 @@ describe('gate and sidecar start again', () => {
     namespace.sidecar = await namespace.startSidecar();
     await namespace.sidecar.said(/handed over its sockets/);
     assert.equal(await ask(port), `${port} answered\n`);
+  });
+
+  it('a gate in another namespace takes nothing from the one before: what is still in there goes on', async () => {
+    await using site = await startSite({ tls: false });
+    await using namespace = await confinedNamespace({ policy: allowing(site.rule) });
+    await namespace.gate.stop('SIGKILL');
+    const elsewhere = spawn(
+      'unshare',
+      ['-n', boundaryPath, 'gate', '--dir', join(namespace.directory, 'gate')],
+      {
+        stdio: 'ignore',
+      },
+    );
+    try {
+      await namespace.sidecar.said(/handed over its sockets\n[\s\S]*handed over its sockets/);
+      // Those of the same namespace are given up after five seconds.
+      const until = performance.now() + 6_500;
+      while (performance.now() < until) {
+        const served = await namespace.run('curl', ['-sS', '-m', '20', `http://${site.authority}/`]);
+        assert.equal(served.stdout, 'GET / 0\n', served.stderr);
+      }
+    } finally {
+      elsewhere.kill('SIGKILL');
+    }
   });
 
   it('names keep their addresses over a restart', async () => {

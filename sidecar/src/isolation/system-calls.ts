@@ -17,6 +17,7 @@ const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const IPPROTO_IP = 0;
 const SO_REUSEADDR = 2;
+const SO_NETNS_COOKIE = 71;
 const SO_ORIGINAL_DST = 80;
 const MSG_DONTWAIT = 0x40;
 const MSG_CTRUNC = 0x08;
@@ -121,6 +122,17 @@ export function originalDestination(fd: number): Inet | null {
   if (result < 0 || value.readUInt16LE(0) !== AF_INET) return null;
   const address = `${value[4]}.${value[5]}.${value[6]}.${value[7]}`;
   return { address, port: value.readUInt16BE(2) };
+}
+
+/**
+ * The number of the network namespace that a socket was made in (asm-generic/socket.h, SO_NETNS_COOKIE): none is used
+ * twice until the machine starts again.
+ * @returns null where the kernel does not tell (Linux before 5.14)
+ */
+export function namespaceOf(fd: number): bigint | null {
+  const value = Buffer.alloc(8);
+  const result = call.getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, value, [value.length]) as number;
+  return result < 0 ? null : value.readBigUInt64LE();
 }
 
 /**

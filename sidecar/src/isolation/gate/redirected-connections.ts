@@ -1,6 +1,6 @@
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
-import { type Inet, keepPort, originalDestination } from '../system-calls.ts';
+import { type Inet, keepPort, namespaceOf, originalDestination } from '../system-calls.ts';
 import type { HandedSockets } from './follow-gate.ts';
 
 /** How long the sockets of an earlier gate are still accepted from: what was queued on them is served. */
@@ -20,36 +20,45 @@ export interface RedirectedOptions {
   readonly onFault: (message: string) => void;
 }
 
+/** The sockets of one gate, in use. */
+interface Taken {
+  /** Null where the kernel does not tell. */
+  readonly namespace: bigint | null;
+  readonly server: Server;
+  readonly questions: DatagramSocket;
+}
+
 /** What a gate redirects, accepted in its namespace through the sockets it handed over. */
 export class RedirectedConnections {
   readonly #options: RedirectedOptions;
-  readonly #servers = new Set<Server>();
-  readonly #datagrams = new Set<DatagramSocket>();
+  readonly #taken = new Set<Taken>();
 
   constructor(options: RedirectedOptions) {
     this.#options = options;
   }
 
-  /** Accepts from these from now on, and from those before for a last while. */
+  /**
+   * Accepts from these from now on, and from those before for a last while. Those of another namespace stay: a gate that
+   * started after the namespace was made anew is in the new one, and a workspace that was there before is in the old one
+   * until it starts again. That is two descriptors for each time.
+   */
   take(sockets: HandedSockets): void {
-    const before = [...this.#servers];
-    const datagramsBefore = [...this.#datagrams];
-    this.#accept(sockets.tcp);
-    this.#listen(sockets.udp);
+    const namespace = namespaceOf(sockets.tcp);
+    const before = [...this.#taken].filter((taken) => taken.namespace === namespace);
+    const server = this.#accept(sockets.tcp);
+    this.#taken.add({ namespace, server, questions: this.#listen(sockets.udp) });
     if (before.length === 0) return;
     setTimeout(() => {
-      for (const server of before) this.#retire(server);
-      for (const socket of datagramsBefore) this.#retireDatagrams(socket);
+      for (const taken of before) this.#retire(taken);
     }, LAST_MS).unref();
   }
 
   /** Takes no more. Connections that are open are their owner's; what waits stays in the gate's queue. */
   close(): void {
-    for (const server of this.#servers) this.#retire(server);
-    for (const socket of this.#datagrams) this.#retireDatagrams(socket);
+    for (const taken of this.#taken) this.#retire(taken);
   }
 
-  #accept(fd: number): void {
+  #accept(fd: number): Server {
     const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
       this.#options.onConnection(socket, destinationOf(socket));
     });
@@ -57,30 +66,27 @@ export class RedirectedConnections {
       this.#options.onFault(`the gate's socket cannot be used: ${error.message}`),
     );
     server.listen({ fd }, BACKLOG);
-    this.#servers.add(server);
+    return server;
   }
 
-  #listen(fd: number): void {
+  #listen(fd: number): DatagramSocket {
     const socket = createSocket('udp4');
     socket.on('error', (error) => {
-      this.#options.onFault(`the gate's DNS socket cannot be used: ${error.message}`);
-      this.#retireDatagrams(socket);
+      // It stays: what the kernel could not hand over now, it may in a moment.
+      this.#options.onFault(`a question on the gate's DNS socket cannot be read: ${error.message}`);
     });
     this.#options.onDatagrams(socket);
     socket.bind({ fd });
     // libuv has just let its port be shared (uv_udp_open), and who shares it would answer the workspace's questions.
     keepPort(fd);
     socket.setRecvBufferSize(DATAGRAM_BUFFER);
-    this.#datagrams.add(socket);
+    return socket;
   }
 
-  #retire(server: Server): void {
-    this.#servers.delete(server);
-    server.close();
-  }
-
-  #retireDatagrams(socket: DatagramSocket): void {
-    if (this.#datagrams.delete(socket)) socket.close();
+  #retire(taken: Taken): void {
+    if (!this.#taken.delete(taken)) return;
+    taken.server.close();
+    taken.questions.close();
   }
 }
 
