@@ -42,6 +42,7 @@ export async function runGate(options: GateOptions): Promise<Gate> {
   closeNamespace({ tcp: tcp.port, udp: udp.port });
   const watchers = new Map<string, Socket>();
   const waiting = impatience({ tcp, udp }, options);
+  let stopping = false;
   const server = createServer((socket) => {
     let heard = 0;
     socket.on('error', () => socket.destroy());
@@ -75,7 +76,7 @@ export async function runGate(options: GateOptions): Promise<Gate> {
     socket.once('close', () => {
       clearInterval(beat);
       if (watchers.get(sidecar) === socket) watchers.delete(sidecar);
-      if (watchers.size > 0) return;
+      if (stopping || watchers.size > 0) return;
       const still = silence() >= SILENCE_MS;
       say(`${still ? 'the sidecar stands still' : 'no sidecar is there'}; new connections wait for it`);
       waiting.begin(still ? SILENCE_MS : 0);
@@ -107,6 +108,8 @@ export async function runGate(options: GateOptions): Promise<Gate> {
     tcpPort: tcp.port,
     udpPort: udp.port,
     async close() {
+      // Nobody is refused here any more: a sidecar may serve on with its copies of the sockets.
+      stopping = true;
       waiting.end();
       for (const socket of watchers.values()) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
