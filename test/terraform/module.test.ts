@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { clientEnvironment } from '../../sidecar/src/cli/client-environment.ts';
-import { doctorChecks } from '../../sidecar/src/control/view/doctor-report.ts';
 import { VIEW_PORT } from '../../sidecar/src/isolation/gate/namespace-rules.ts';
+import { doctorChecks } from '../../sidecar/src/metrics/doctor-metrics.ts';
 import { coderEnvironment } from '../harness/coder-environment.ts';
 import { localModule, moduleFiles, openTemplate, type Plan, type Template } from '../harness/template.ts';
 

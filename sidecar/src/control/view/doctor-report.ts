@@ -1,16 +1,4 @@
-/** What `boundary doctor` looks at inside a workspace. Each is a label of a metric, so the set is fixed. */
-export const doctorChecks = [
-  'docker_socket',
-  'extra_interfaces',
-  'capabilities',
-  'new_privileges',
-  'trust_bundle',
-  'file_transfer',
-  'port_forwarding',
-  'vsock',
-] as const;
-
-export type DoctorCheck = (typeof doctorChecks)[number];
+import { type DoctorCheck, doctorChecks } from '../../metrics/doctor-metrics.ts';
 
 /** true: found missing or open. A check that was not made is left out. */
 export type DoctorFindings = Readonly<Partial<Record<DoctorCheck, boolean>>>;

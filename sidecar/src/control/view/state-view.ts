@@ -1,8 +1,9 @@
 import type { RecentDecisions } from '../../audit/recent-decisions.ts';
 import { printable } from '../../audit/text.ts';
+import { type DoctorCheck, doctorChecks } from '../../metrics/doctor-metrics.ts';
 import type { Policy } from '../../policy/types.ts';
 import { type CountersView, countersView } from './decision-view.ts';
-import { type DoctorCheck, type DoctorFindings, doctorChecks, findingTexts } from './doctor-report.ts';
+import { type DoctorFindings, findingTexts } from './doctor-report.ts';
 
 /** How the boundary stands, as whoever runs it knows it. */
 export interface ViewState {

@@ -17,7 +17,7 @@ export interface FollowGateOptions {
   readonly directory: string;
   /** A gate's sockets came. Called again for a gate that started anew; those of the old one stay usable. */
   readonly onSockets: (sockets: HandedSockets) => void;
-  /** Whether a gate is there. Its sockets serve on when it is not. */
+  /** Whether a gate is there and its sockets are in use. They serve on when it is not. */
   readonly onConnected: (connected: boolean) => void;
   /** What went wrong, for people; each sentence once until something else is to be said. */
   readonly onFault: (message: string) => void;
@@ -57,9 +57,9 @@ export function followGate(options: FollowGateOptions): { close(): void } {
     const read = lineReader((line) => {
       const [word, value = ''] = line.split(' ', 2);
       if (word === 'SOCKETS') {
-        options.onConnected(true);
         said = null;
-        if (value !== held) ask(value);
+        if (value === held) options.onConnected(true);
+        else ask(value);
       } else if (word === 'SENT') take(value);
       else if (word === 'PING') socket.write('PONG\n');
       else fault(`the gate said something unknown; run the same version of both`);
@@ -92,6 +92,7 @@ export function followGate(options: FollowGateOptions): { close(): void } {
         const [tcp, udp] = receiveDescriptors(asked.fd, HANDED_SOCKETS) as [number, number];
         options.onSockets({ tcp, udp });
         held = asked.gate;
+        options.onConnected(true);
       } catch (error) {
         fault(`the gate's sockets cannot be taken: ${messageOf(error)}`);
         socket.destroy();
