@@ -41,6 +41,7 @@ export function netnsPart({ names, image }: PartsRequest): ContainerCreateOption
     User: ORDINARY_USER,
     Hostname: names.prefix,
     StopSignal: 'SIGKILL',
+    Healthcheck: notWatched,
     HostConfig: held({
       NetworkMode: 'none',
       Dns: [RESOLVER],
@@ -104,6 +105,7 @@ export function policyPart({
   submitArguments,
 }: PartsRequest): ContainerCreateOptions {
   return part('policy', names, image, {
+    Healthcheck: notWatched,
     Cmd: ['submit', `/${policyName}`, ...submitArguments],
     User: ORDINARY_USER,
     // The engine puts no file into a read-only root.
@@ -164,6 +166,9 @@ export function commandContainer(request: CommandRequest, netnsId: string): Cont
 
 const unlessStopped = { Name: 'unless-stopped' } as const;
 
+/** The image's own health check is the sidecar's. */
+const notWatched = { Test: ['NONE'] };
+
 /** What gate and sidecar write for people, bounded, and with a driver that hands it out again. */
 const logged = { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } } as const;
 
@@ -187,8 +192,14 @@ function held(options: HostConfig): HostConfig {
 }
 
 function health(...command: string[]): ContainerCreateOptions['Healthcheck'] {
-  const nanoseconds = 5_000_000_000;
-  return { Test: ['CMD', ...PROGRAM, ...command], Interval: nanoseconds, Timeout: nanoseconds, Retries: 3 };
+  const second = 1_000_000_000;
+  return {
+    Test: ['CMD', ...PROGRAM, ...command],
+    Interval: 5 * second,
+    Timeout: 5 * second,
+    StartPeriod: 30 * second,
+    Retries: 3,
+  };
 }
 
 function mount(names: RunNames, store: Store, readOnly: boolean): MountSettings {
