@@ -20,6 +20,7 @@ Examples:
   boundary --config boundary.yaml -- claude
   boundary --allow "GET registry.npmjs.org" --deny "*.internal.example" -- npm install
   boundary --mode audit -- make build        (nothing is denied, the log says what would be)
+  boundary --isolation container --image node:24 --volume .:/work --workdir /work -- npm test
 
 Exit code: the command's own, 128+n where signal n ended it, 127 where it was not found, 126 where it
 could not be executed, 125 where boundary refused or failed to start it.`;
