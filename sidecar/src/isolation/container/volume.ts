@@ -65,7 +65,8 @@ const KNOWN_SOCKETS = [
 ];
 
 /**
- * Refuses what would give the command the engine itself: its socket or its data, or a directory that holds them.
+ * Refuses what would give the command the engine itself, its socket or its data, or a directory that holds them; and the
+ * kernel's settings, some of which start programs outside every container (core(5)).
  * @throws ContainerError
  */
 export function refuseEngine(volume: Volume, forbidden: Forbidden): void {
@@ -77,6 +78,11 @@ export function refuseEngine(volume: Volume, forbidden: Forbidden): void {
   if (!source.startsWith('/')) {
     if (!source.startsWith('boundary-')) return;
     throw fault("a volume of the boundary's own");
+  }
+  for (const path of [source, real(source)]) {
+    for (const kernel of ['/proc', '/sys']) {
+      if (within(path, kernel)) throw fault(`the settings of this machine's kernel in ${kernel}`);
+    }
   }
   const sockets = [...KNOWN_SOCKETS, ...(forbidden.socketPath === null ? [] : [forbidden.socketPath])];
   for (const path of new Set([source, real(source)])) {
