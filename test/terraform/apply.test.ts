@@ -9,8 +9,8 @@ import { after, before, describe, it } from 'node:test';
 import type { Ended } from '../harness/boundary.ts';
 import { coderEnvironment } from '../harness/coder-environment.ts';
 import { docker, inspected, runDocker } from '../harness/docker-cli.ts';
+import { ownTag } from '../harness/own-tag.ts';
 import { localModule, openTemplate, type Template } from '../harness/template.ts';
-import { BOUNDARY_IMAGE, ensureBoundaryImage } from '../setup/boundary-image.ts';
 import { ensureWorkspaceImage, WORKSPACE_IMAGE } from '../setup/workspace-image.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -30,18 +30,19 @@ describe('examples/docker on an engine', () => {
   const workspace = `coder-${owner}-dev`;
   const part = (name: string): string => `boundary-${workspaceId}-${name}`;
   let template: Template;
+  let image: Awaited<ReturnType<typeof ownTag>>;
   let upstream: Awaited<ReturnType<typeof listening>>;
   let deployment: Awaited<ReturnType<typeof listening>>;
 
   before(async () => {
-    await ensureBoundaryImage();
+    image = await ownTag();
     await ensureWorkspaceImage();
     upstream = await listening('upstream');
     deployment = await listening('deployment');
     template = await openTemplate({
       source: join(ROOT, 'examples/docker'),
       override: [
-        localModule([`image = "${BOUNDARY_IMAGE}"`, 'image_pull = "never"', 'metrics = { expose = "host" }']),
+        localModule([`image = "${image.name}"`, 'image_pull = "never"', 'metrics = { expose = "host" }']),
         `resource "docker_container" "workspace" {\n  image = "${WORKSPACE_IMAGE}"\n}\n`,
       ].join(''),
       addition: 'output "metrics_url" {\n  value = module.boundary.metrics_url\n}\n',
@@ -56,6 +57,7 @@ describe('examples/docker on an engine', () => {
   after(async () => {
     if (template !== undefined) await template.run('destroy', '-auto-approve', '-input=false', '-no-color');
     template?.close();
+    await image?.remove();
     for (const { server } of [upstream, deployment]) server?.close();
   });
 

@@ -5,9 +5,9 @@ import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { coderEnvironment } from '../harness/coder-environment.ts';
 import { docker, inspected, removeFromEngine, runDocker, startDocker } from '../harness/docker-cli.ts';
+import { ownTag } from '../harness/own-tag.ts';
 import { localModule, openTemplate, type Template } from '../harness/template.ts';
 import { createTestCa } from '../harness/test-ca.ts';
-import { BOUNDARY_IMAGE, ensureBoundaryImage } from '../setup/boundary-image.ts';
 import { ensureWorkspaceImage, WORKSPACE_IMAGE } from '../setup/workspace-image.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -21,16 +21,17 @@ describe('examples/claude-code on an engine', () => {
   const network = `boundary-test-${workspaceId.slice(0, 8)}`;
   const key = `key-${randomUUID()}`;
   let template: Template;
+  let image: Awaited<ReturnType<typeof ownTag>>;
 
   before(async () => {
-    await ensureBoundaryImage();
+    image = await ownTag();
     await ensureWorkspaceImage();
     await docker(['network', 'create', network]);
     template = await openTemplate({
       source: join(ROOT, 'examples/claude-code'),
       override: [
         localModule([
-          `image = "${BOUNDARY_IMAGE}"`,
+          `image = "${image.name}"`,
           'image_pull = "never"',
           `metrics = { expose = "network", network = "${network}" }`,
           `upstream_ca = ${JSON.stringify(createTestCa().caPem)}`,
@@ -50,6 +51,7 @@ describe('examples/claude-code on an engine', () => {
   after(async () => {
     if (template !== undefined) await template.run('destroy', '-auto-approve', '-input=false', '-no-color');
     template?.close();
+    await image?.remove();
     await removeFromEngine({ networks: [network] });
   });
 
