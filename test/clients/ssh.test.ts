@@ -1,8 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -15,66 +12,25 @@ import {
   told,
 } from '../harness/behind-boundary.ts';
 import { localName } from '../harness/local-name.ts';
+import { startSshServer } from './ssh-server.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'boundary-ssh-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
-const path = (name: string) => join(directory, name);
-for (const key of ['host', 'client'])
-  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', path(key)]);
 
-/** sshd in inetd mode, one process per connection: it needs no port of its own. */
 async function startSshd() {
-  mkdirSync('/run/sshd', { recursive: true });
+  const server = await startSshServer(mkdtempSync(join(directory, 'server-')));
   const { name, address } = await localName();
-  const children = new Set<ReturnType<typeof spawn>>();
-  let bytes = 0;
-  const server = createServer((socket) => {
-    const options = [
-      'UsePAM=no',
-      'StrictModes=no',
-      `AuthorizedKeysFile=${path('client.pub')}`,
-      'PasswordAuthentication=no',
-    ];
-    const args = [
-      '-i',
-      '-e',
-      '-f',
-      '/dev/null',
-      '-h',
-      path('host'),
-      ...options.flatMap((option) => ['-o', option]),
-    ];
-    const sshd = spawn('/usr/sbin/sshd', args, { stdio: ['pipe', 'pipe', 'ignore'] });
-    children.add(sshd);
-    socket.on('data', (chunk) => {
-      bytes += chunk.length;
-    });
-    socket.on('error', () => sshd.kill());
-    sshd.stdin.on('error', () => {});
-    socket.pipe(sshd.stdin);
-    sshd.stdout.pipe(socket);
-  });
-  server.listen(0, '0.0.0.0');
-  await once(server, 'listening');
-  return {
-    ...addressed(name, address, (server.address() as AddressInfo).port, 'tcp'),
-    port: (server.address() as AddressInfo).port,
-    bytes: () => bytes,
-    async [Symbol.asyncDispose]() {
-      for (const child of children) child.kill();
-      server.close();
-    },
-  };
+  return Object.assign(server, addressed(name, address, server.port, 'tcp'));
 }
 
-const ssh = (server: { name: string; port: number }, policy: string) =>
+const ssh = (server: { name: string; port: number; clientKey: string }, policy: string) =>
   behindBoundary(
     {
       policy,
       env: {
         SSH_HOST: server.name,
         SSH_PORT: String(server.port),
-        KEY: path('client'),
+        KEY: server.clientKey,
         SSH_USER: userInfo().username,
       },
     },
