@@ -31,6 +31,9 @@ export async function ensureBoundaryImage(): Promise<string> {
       const labels = { [CONTENTS_LABEL]: contents };
       const settings = { tag: BOUNDARY_IMAGE, base, labels, values: debianMirror().proxy };
       await loggedRun(join(CACHE, 'boundary-image.log'), 'docker', buildArguments(directory, settings));
+      // What an earlier build had this name for, unless something still runs in it.
+      const prune = ['image', 'prune', '--force', '--filter', `label=${CONTENTS_LABEL}`];
+      await loggedRun(join(CACHE, 'prune.log'), 'docker', prune);
     });
   }
   return BOUNDARY_IMAGE;
