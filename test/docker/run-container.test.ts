@@ -142,12 +142,17 @@ describe('a command in a container', { concurrency: 2 }, () => {
     const { stdout, stderr } = await runContained(
       [
         ...['--config', path('inject.yaml'), '--upstream-ca', path('upstream.pem'), '--mode', 'audit'],
-        ...['--', 'sh', '-c', `curl -sS ${url}/; echo; curl -sS ${url}/no; echo; env | grep TOKEN`],
+        ...[
+          '--',
+          'sh',
+          '-c',
+          `curl -sS ${url}/; echo; curl -s -o /dev/null -w '%{http_code}' http://nowhere.example/; env | grep TOKEN`,
+        ],
       ],
-      { env: { ...home, TOKEN: 'secret', BOUNDARY_DENY: `domain=${HOST} path=/no` } },
+      { env: { ...home, TOKEN: 'secret', BOUNDARY_DENY: 'domain=nowhere.example' } },
     );
-    assert.equal(stdout, 'hello secret\nhello secret\n', stderr);
-    assert.match(stderr, /WOULD.DENY +GET https:.*\/no/i);
+    assert.equal(stdout, 'hello secret\n502', stderr);
+    assert.match(stderr, /^\S+ WOULD-DENY +GET http:\/\/nowhere\.example\/ 502 .*--deny:1/m);
   });
 });
 
