@@ -1,11 +1,8 @@
 import type { LoadResult, Policy } from '../policy/types.ts';
-import { CommandError, exitCodes } from './command-error.ts';
 import type { Engine } from './engine.ts';
 import type { PolicyOptions } from './policy-options.ts';
-import { reloadOnChange } from './policy-reload.ts';
-import { nothingAllowedWarning, readPolicy, ruleCount, tellFaults } from './policy-source.ts';
+import { ruleCount, tellFaults } from './policy-source.ts';
 import type { LogLevel, UpstreamOptions } from './runtime-options.ts';
-import { submittedPolicies } from './submitted-policies.ts';
 import { writeError } from './terminal.ts';
 
 export type Loaded = Extract<LoadResult, { ok: true }>;
@@ -29,16 +26,6 @@ export interface PolicyOriginOptions extends PolicyOptions, UpstreamOptions {
   readonly auditFile?: string;
   readonly auditStdout?: boolean;
   readonly logLevel?: LogLevel;
-}
-
-/**
- * The policy of files and flags, or with `--submissions` the one that was handed in last.
- * @throws CommandError where files and flags make none
- */
-export function policyOrigin(options: PolicyOriginOptions, env: NodeJS.ProcessEnv): PolicyOrigin {
-  return options.submissions === undefined
-    ? policyOfFiles(options, env)
-    : submittedPolicies({ ...options, submissions: options.submissions }, env);
 }
 
 /**
@@ -69,42 +56,7 @@ export function takeUp(
   return null;
 }
 
-function policyOfFiles(options: PolicyOriginOptions, env: NodeJS.ProcessEnv): PolicyOrigin {
-  const request = { options, env, upstreamProxy: options.upstreamProxy !== undefined };
-  const reading = readPolicy(request);
-  if (!reading.result.ok) {
-    tellFaults(reading.result.faults);
-    throw new CommandError('the policy has faults (above); not started');
-  }
-  const { path, result } = reading;
-  const { policy, warnings } = result;
-  if (policy.confines.length > 0) throw new CommandError(confinesMessage(policy), exitCodes.failed);
-  tellFaults(warnings, 'warning: ');
-  if (policy.rules.length === 0) writeError(`boundary: ${nothingAllowedWarning(path, env)}`);
-  return {
-    first: result,
-    async follow(engine, upstreamProxy) {
-      const stays = (why: string) => writeError(`boundary: ${why}; the policy that was in force stays`);
-      const reload = reloadOnChange({
-        path,
-        // The file that was found at the start, also where an earlier default has appeared since.
-        read: () =>
-          readPolicy(path === null ? request : { ...request, options: { ...options, config: path } }).result,
-        accepted(loaded) {
-          const refused = takeUp(engine, loaded, options.upstreamProxy, upstreamProxy);
-          if (refused !== null) stays(refused);
-        },
-        refused({ faults }) {
-          tellFaults(faults);
-          engine.metrics.policyReload('refused');
-          stays('the new policy has faults (above)');
-        },
-      });
-      return { now: () => reload.now(), close: async () => reload.close() };
-    },
-  };
-}
-
+/** Why a sidecar cannot have a policy with `files` or `commands`. */
 export function confinesMessage(policy: Policy): string {
   return `the policy uses ${policy.confines.map((key) => `\`${key}\``).join(' and ')}, which bind processes that boundary starts; a sidecar starts none and cannot enforce them: keep them in a policy of their own`;
 }

@@ -11,11 +11,12 @@ import { controlToken } from './control-token.ts';
 import { tallyText } from './decision-tally.ts';
 import { startEngine } from './engine.ts';
 import { authorityOf, controlAddress, listenAddress } from './listen-address.ts';
+import { policyOfFiles } from './policy-of-files.ts';
 import { addPolicyOptions, type PolicyOptions } from './policy-options.ts';
-import { policyOrigin } from './policy-origin.ts';
 import { makeDirectory, stateDirectory } from './private-directory.ts';
 import { auditRotation, refuseUnrecorded, workspaceOf } from './run-command.ts';
 import { addLogLevel, addUpstreamOptions, type LogLevel, type UpstreamOptions } from './runtime-options.ts';
+import { submittedPolicies } from './submitted-policies.ts';
 import { writeError } from './terminal.ts';
 import { upstreamTrust } from './upstream-trust.ts';
 import {
@@ -97,7 +98,11 @@ export async function sidecarCommand(options: SidecarOptions, env: NodeJS.Proces
   // A signal that arrives while things start still ends them in order.
   const stop = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
   const workspace = workspaceParts(options, env);
-  const origin = policyOrigin(options, env);
+  const { submissions } = options;
+  const origin =
+    submissions === undefined
+      ? policyOfFiles(options, env)
+      : submittedPolicies({ ...options, submissions }, env);
   const { policy, warnings, settings } = origin.first;
   const logLevel =
     options.logLevel ?? settings.logLevel ?? (options.auditFile === undefined ? 'info' : 'warn');
