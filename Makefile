@@ -29,7 +29,8 @@ image: build ## The container image boundary:dev (starts a Docker engine and mak
 	@$(NODE) scripts/image.ts
 
 .PHONY: docker-up
-docker-up: build ## The example template on the local Docker engine, without a Coder server (EXTRA_ALLOW adds rules)
+docker-up: ## The example template on the local Docker engine, without a Coder server (EXTRA_ALLOW adds rules)
+	@$(MAKE) build >&2
 	@$(NODE) scripts/docker-up.ts
 
 .PHONY: docker-down
@@ -61,7 +62,7 @@ demo: build ## One allowed and one denied request, with their audit lines and me
 .PHONY: fmt
 fmt: install ## Format the sources
 	@$(BIOME) check --write --linter-enabled=false .
-	@if ls *.tf >/dev/null 2>&1; then terraform fmt -recursive .; fi
+	@if command -v terraform >/dev/null; then terraform fmt -recursive .; fi
 
 .PHONY: lint
 lint: install ## Formatting, lint rules and types

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -43,10 +43,11 @@ class Home implements Disposable {
     };
   }
 
-  submit(policy: string): Promise<Ended> {
+  submit(policy: string, ...flags: readonly string[]): Promise<Ended> {
     const path = join(this.directory, 'policy.yaml');
     writeFileSync(path, policy);
-    return runBoundary(['submit', path], { env: { BOUNDARY_SUBMISSIONS: this.#socket } });
+    const env = { BOUNDARY_SUBMISSIONS: this.#socket, BOUNDARY_GATE: this.directory };
+    return runBoundary(['submit', path, ...flags], { env });
   }
 
   [Symbol.dispose]() {
@@ -87,4 +88,44 @@ test('a policy that is in force and could not be kept is said to be so', async (
   const ended = await home.submit('allow: [a.example]\n');
   assert.equal(ended.code, 0, told(ended));
   assert.match(ended.stderr, /^policy\.yaml:1:1: warning: .*in force, but cannot be kept.*ENOENT/);
+});
+
+test('a sidecar that cannot start says why to whoever waits for it, and a later one takes that back', async () => {
+  using home = new Home();
+  let ended: Ended | null = null;
+  const waiting = home.submit('allow: [a.example]\n', '--timeout', '60').then((end) => {
+    ended = end;
+    return end;
+  });
+  // As an engine starts a container again that ended.
+  while (ended === null) {
+    await assert.rejects(home.start('--upstream-ca', '/nowhere/ca.pem'), /no such file/);
+  }
+  ended = await waiting;
+  assert.equal(ended.code, 3, told(ended));
+  assert.match(
+    ended.stderr,
+    /the sidecar cannot start: --upstream-ca \/nowhere\/ca\.pem: there is no such file/,
+  );
+  await home.start();
+  assert.equal((await home.submit('allow: [a.example]\n')).code, 0);
+});
+
+test('where nobody answers, submit gives up in time and names the socket', async () => {
+  using home = new Home();
+  const ended = await home.submit('', '--timeout', '0.5');
+  assert.equal(ended.code, 3, told(ended));
+  assert.match(ended.stderr, /the sidecar does not answer at .*submit\.sock/);
+});
+
+test('a gate that cannot run says why to whoever waits for it', async () => {
+  using home = new Home();
+  // A gate started here would close this machine's namespace: what it leaves behind stands in for it.
+  const status = join(home.directory, 'status.json');
+  writeFileSync(status, '{"state":"fatal","reason":"no NET_ADMIN"}');
+  const later = Date.now() / 1000 + 3_600;
+  utimesSync(status, later, later);
+  const ended = await home.submit('', '--timeout', '60');
+  assert.equal(ended.code, 3, told(ended));
+  assert.match(ended.stderr, /the gate cannot run: no NET_ADMIN/);
 });

@@ -10,6 +10,7 @@ import { CommandError, messageOf } from './command-error.ts';
 import { controlToken } from './control-token.ts';
 import { tallyText } from './decision-tally.ts';
 import { startEngine } from './engine.ts';
+import { notingFatal } from './fatal-note.ts';
 import { authorityOf, controlAddress, listenAddress } from './listen-address.ts';
 import { policyOfFiles } from './policy-of-files.ts';
 import { addPolicyOptions, type PolicyOptions } from './policy-options.ts';
@@ -94,7 +95,11 @@ export function addSidecarOptions(command: Command): Command {
 }
 
 /** Runs the proxy as a service until SIGTERM or SIGINT. Resolves to the exit code; throws where it cannot start. */
-export async function sidecarCommand(options: SidecarOptions, env: NodeJS.ProcessEnv): Promise<number> {
+export function sidecarCommand(options: SidecarOptions, env: NodeJS.ProcessEnv): Promise<number> {
+  return notingFatal(options.submissions, () => runSidecar(options, env));
+}
+
+async function runSidecar(options: SidecarOptions, env: NodeJS.ProcessEnv): Promise<number> {
   // A signal that arrives while things start still ends them in order.
   const stop = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
   const workspace = workspaceParts(options, env);

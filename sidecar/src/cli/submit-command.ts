@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { type GateStatus, gateFiles } from '../isolation/gate/handover-protocol.ts';
 import type { PolicyFault } from '../policy/types.ts';
 import { CommandError, exitCodes, readFault } from './command-error.ts';
+import { fatalNote, noteAt } from './fatal-note.ts';
 import { GATE_DIRECTORY } from './gate-command.ts';
 import { addRuleOptions, type PolicyOptions, rulesOfEnvironment } from './policy-options.ts';
 import { askSidecar, type SidecarAnswer, SidecarUnreachable, SUBMISSIONS_SOCKET } from './sidecar-socket.ts';
@@ -54,14 +55,19 @@ export async function submitCommand(
     deny: [...rulesOfEnvironment(env.BOUNDARY_DENY), ...(options.deny ?? [])],
     mode: options.mode ?? null,
   };
-  const until = performance.now() + seconds * 1000;
   const socket = env.BOUNDARY_SUBMISSIONS ?? SUBMISSIONS_SOCKET;
-  const verdict = await patiently(until, env, () =>
+  const waiting = {
+    until: performance.now() + seconds * 1000,
+    since: Date.now(),
+    socket,
+    gate: env.BOUNDARY_GATE ?? GATE_DIRECTORY,
+  };
+  const verdict = await patiently(waiting, () =>
     askSidecar(socket, 'POST', '/v1/policy', { timeoutMs: ANSWER_MS, body: submission }),
   );
   if (verdict === null) return submitCodes.notReady;
   if (verdict.status !== 200) return tellRefusal(verdict);
-  const ready = await patiently(until, env, async () => {
+  const ready = await patiently(waiting, async () => {
     const answer = await askSidecar(socket, 'GET', '/v1/ready', { timeoutMs: ANSWER_MS });
     if (answer.status === 200) return answer;
     const { reasons = [] } = answer.body as { readonly reasons?: readonly string[] };
@@ -86,10 +92,9 @@ export async function submitCommand(
   return submitCodes.inForce;
 }
 
-/** Tries until it works or the time is over; then says why not, with the gate's own reason where it has one. */
+/** Tries until it works, a part has said that it cannot start, or the time is over; then says why not. */
 async function patiently(
-  until: number,
-  env: NodeJS.ProcessEnv,
+  waiting: { readonly until: number; readonly since: number; readonly socket: string; readonly gate: string },
   attempt: () => Promise<SidecarAnswer>,
 ): Promise<SidecarAnswer | null> {
   for (;;) {
@@ -97,10 +102,13 @@ async function patiently(
       return await attempt();
     } catch (error) {
       if (!(error instanceof SidecarUnreachable)) throw error;
-      const fatal = gateFault(env.BOUNDARY_GATE ?? GATE_DIRECTORY);
-      const late = performance.now() + RETRY_MS > until;
-      if (late || fatal !== null) {
-        writeError(`boundary: ${fatal === null ? error.message : `the gate cannot run: ${fatal}`}`);
+      const gate = noteAt(gateFiles(waiting.gate).status, waiting.since, gateReason);
+      const sidecar = fatalNote(waiting.socket, waiting.since);
+      const late = performance.now() + RETRY_MS > waiting.until;
+      if (late || gate?.fresh || sidecar?.fresh) {
+        if (gate !== null) writeError(`boundary: the gate cannot run: ${gate.reason}`);
+        if (sidecar !== null) writeError(`boundary: the sidecar cannot start: ${sidecar.reason}`);
+        if (gate === null && sidecar === null) writeError(`boundary: ${error.message}`);
         return null;
       }
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -108,14 +116,10 @@ async function patiently(
   }
 }
 
-/** Why the gate could not start, where it said so. */
-function gateFault(directory: string): string | null {
-  try {
-    const status = JSON.parse(readFileSync(gateFiles(directory).status, 'utf8')) as GateStatus;
-    return status.state === 'fatal' ? (status.reason ?? 'no reason given') : null;
-  } catch {
-    return null;
-  }
+/** Why the gate could not start, where its status says so. */
+function gateReason(text: string): string | null {
+  const status = JSON.parse(text) as GateStatus;
+  return status.state === 'fatal' ? (status.reason ?? 'no reason given') : null;
 }
 
 function tellRefusal({ status, body }: SidecarAnswer): number {
