@@ -12,6 +12,7 @@ import {
   endContained,
   IN_WORKSPACE,
   objectsOf,
+  objectsWith,
   partStarted,
   prepareContainers,
   startContained,
@@ -89,6 +90,16 @@ echo ready; until read -r -t 1 line; do :; done; echo "read $line"; exit 5`;
     await terminal.shows(/10 11 1a 1c 04 71/);
     assert.equal(await terminal.ended, 3);
   });
+});
+
+test('a terminal that is closed ends the command, and nothing is left', async () => {
+  const terminal = inTerminal(`sh -c 'echo up; exec sleep 1000'`, 'echo "pid $$";');
+  await terminal.shows(/up\n/);
+  const pid = /^pid (\d+)$/m.exec(terminal.screen())?.[1] ?? '';
+  assert.equal(objectsWith(`boundary.pid=${pid}`).length, 10);
+  terminal.process.kill('SIGKILL');
+  await promisify(execFile)('tail', ['--pid', pid, '--follow', '/dev/null']);
+  assert.deepEqual(objectsWith(`boundary.pid=${pid}`), []);
 });
 
 describe('signals', { concurrency: 2 }, () => {

@@ -184,6 +184,7 @@ describe('exit codes', { concurrency: 2 }, () => {
     ],
     ['a volume that is not there', ['--volume', '/no/such/path:/d'], /bind source path does not exist/],
     ['an unknown user', ['--user', 'nobody-here'], /did not start the command: .*nobody-here/],
+    ['a variable without a name', ['--env', '=x'], /--env "=x" names no variable/],
     [
       'a proxy on loopback',
       ['--upstream-proxy', 'http://127.0.0.1:3128'],
@@ -232,7 +233,7 @@ describe('exit codes', { concurrency: 2 }, () => {
     assert.equal(code, 125);
     assert.match(
       stderr,
-      /boundary: the boundary did not start: the sidecar ended with exit code 1:\n[\s\S]*boundary: The upstream proxy must be a host and a port/,
+      /boundary: the boundary did not start: the sidecar [\s\S]*The upstream proxy must be a host and a port/,
     );
     assert.deepEqual(objectsOf(running), []);
   });

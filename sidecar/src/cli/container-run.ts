@@ -50,6 +50,15 @@ export async function runInContainer(request: ContainerRunRequest): Promise<numb
   const { options, env, logLevel, logFile } = request;
   using signals = holdSignals();
   using streams = standardStreams();
+  const environment = (ofImage: readonly string[]) =>
+    commandEnvironment({
+      ofImage,
+      asked: options.env ?? [],
+      trust: clientTrustIn(PATHS.trust),
+      terminal: streams.terminal !== null,
+      env,
+    });
+  environment([]); // A fault of --env is told before anything is made.
   try {
     const engine = await connectEngine(env);
     const { image = '', boundaryImage = `ghcr.io/coder/boundary-sidecar:${boundaryVersion()}` } = options;
@@ -60,14 +69,7 @@ export async function runInContainer(request: ContainerRunRequest): Promise<numb
       command: request.command,
       image,
       boundaryImage,
-      environment: (ofImage) =>
-        commandEnvironment({
-          ofImage,
-          asked: options.env ?? [],
-          trust: clientTrustIn(PATHS.trust),
-          terminal: streams.terminal !== null,
-          env,
-        }),
+      environment,
       volumes: (options.volume ?? []).map((text) => parseVolume(text, process.cwd())),
       workdir: options.workdir,
       user: options.user,

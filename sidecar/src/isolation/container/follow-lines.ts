@@ -1,5 +1,5 @@
 import type { Container } from 'dockerode';
-import { FrameReader } from './frames.ts';
+import { FrameReader, frames } from './frames.ts';
 
 /** How long a container that ended may take to start again before its lines are asked for anew, in milliseconds. */
 const RESTART_POLL_MS = 500;
@@ -14,21 +14,20 @@ export interface Following {
  * Tells each line that a container without a terminal writes to standard error from now on, through restarts of it.
  * Lines that cannot be had are left out: they are for people, the audit file is the record.
  */
-export function followLines(container: Container, tell: (line: string) => void): Following {
+export async function followLines(container: Container, tell: (line: string) => void): Promise<Following> {
   let finishing = false;
+  // Each line comes with its time, so that a following begins behind the last one that was there or was told.
+  let last = await lastTime(container);
   const following = (async () => {
-    // Each line comes with its time, so that a following after a restart begins behind the last one.
-    let last = '';
     for (;;) {
-      const from = last === '' ? { tail: 0 } : { since: secondsOf(last) };
+      const from = last === '' ? {} : { since: secondsOf(last) };
       try {
         const log = await container.logs({ follow: true, stderr: true, timestamps: true, ...from });
         for await (const line of stderrLines(log as AsyncIterable<Uint8Array>)) {
-          const space = line.indexOf(' ');
-          const time = line.slice(0, space);
-          if (last !== '' && time <= last) continue;
+          const time = timeOf(line);
+          if (time <= last) continue;
           last = time;
-          tell(line.slice(space + 1));
+          tell(line.slice(time.length + 1));
         }
       } catch {
         // The engine or the container is gone, or on its way back.
@@ -46,6 +45,21 @@ export function followLines(container: Container, tell: (line: string) => void):
   };
 }
 
+/** When a container wrote its last line, or the empty text. */
+async function lastTime(container: Container): Promise<string> {
+  try {
+    const log = await container.logs({ follow: false, stderr: true, timestamps: true, tail: 1 });
+    return timeOf(Buffer.concat([...frames([log])].map(({ bytes }) => bytes)).toString());
+  } catch {
+    return '';
+  }
+}
+
+/** The time before a line: RFC 3339 with nine digits of the second, so that texts compare as times do. */
+function timeOf(line: string): string {
+  return line.slice(0, Math.max(0, line.indexOf(' ')));
+}
+
 async function* stderrLines(log: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const reader = new FrameReader();
   const decoder = new TextDecoder();
@@ -60,7 +74,7 @@ async function* stderrLines(log: AsyncIterable<Uint8Array>): AsyncGenerator<stri
   }
 }
 
-/** RFC 3339 with nanoseconds, as the seconds that the engine's `since` takes. */
+/** Such a time as the seconds that the engine's `since` takes. */
 function secondsOf(time: string): number {
   return Math.floor(Date.parse(time) / 1000);
 }

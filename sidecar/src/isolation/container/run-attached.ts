@@ -1,10 +1,10 @@
 import type { Duplex, Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import type { Container } from 'dockerode';
+import { asked, asRequest } from './asked.ts';
 import { ContainerError, engineMessage } from './container-error.ts';
 import { FrameReader } from './frames.ts';
 import { type CommandRequest, commandContainer } from './parts.ts';
-import { asked, asRequest } from './start-parts.ts';
 
 /** The streams of boundary itself, which the command is to have. */
 export interface Streams {
@@ -31,7 +31,7 @@ export interface AttachedRequest extends Omit<CommandRequest, 'terminal'> {
   onStarted(signal: (name: NodeJS.Signals) => void): void;
 }
 
-/** How the command ended: its exit code, or null with a sentence where the engine could not execute it. */
+/** How the command ended: its exit code, or why the engine could not execute it. */
 export type CommandEnd =
   | { readonly exitCode: number; readonly fault: null }
   | { readonly exitCode: 'not-found' | 'not-executable'; readonly fault: string };
@@ -83,6 +83,8 @@ export async function runAttached(request: AttachedRequest): Promise<CommandEnd>
     cleanup.defer(terminal.onResize(resize));
     resize();
   }
+  // A terminal that is gone: the command's input has ended.
+  streams.input.once('error', () => stream.end());
   streams.input.pipe(stream);
   cleanup.defer(() => {
     streams.input.unpipe(stream);

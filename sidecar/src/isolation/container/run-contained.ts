@@ -86,7 +86,7 @@ export async function runContained(request: ContainedRequest): Promise<Contained
   let following: Following | null = null;
   let auditFault: string | null = null;
   let removalFault: string | null = null;
-  let end: CommandEnd;
+  let end: CommandEnd | null = null;
   let stopping = false;
   try {
     const parts = await startParts({ ...request, docker, names, image: request.boundaryImage });
@@ -95,7 +95,7 @@ export async function runContained(request: ContainedRequest): Promise<Contained
     signal.throwIfAborted();
     const { onSidecarLine } = request;
     if (onSidecarLine !== null) {
-      following = followLines(sidecar, (line) => {
+      following = await followLines(sidecar, (line) => {
         // What it says of its own end is of no use to anybody.
         if (!stopping || !line.startsWith('boundary: ')) onSidecarLine(line);
       });
@@ -111,12 +111,14 @@ export async function runContained(request: ContainedRequest): Promise<Contained
     });
   } finally {
     stopping = true;
+    // Of a command that was not started there is nothing to look at.
+    const keep = request.keep && end !== null;
     if (sidecar !== null) {
-      await stopRun(docker, names, sidecar, request.keep);
+      await stopRun(docker, names, sidecar, keep);
       await following?.finish();
       if (request.auditFile !== null) auditFault = await collectAudit(sidecar, request.auditFile);
     }
-    if (!request.keep) {
+    if (!keep) {
       removalFault = await removeRun(docker, names.id).then(
         () => null,
         (error: unknown) => engineMessage(error),
@@ -131,6 +133,7 @@ async function stopRun(docker: Docker, names: RunNames, sidecar: Container, all:
   const stop = (container: Container, t: number) => container.stop({ t }).catch(() => {});
   await stop(docker.getContainer(names.command), 0);
   await stop(sidecar, SIDECAR_GRACE_S);
-  if (all)
-    for (const part of ['gate', 'netns'] as const) await stop(docker.getContainer(names.part(part)), 0);
+  for (const part of all ? (['gate', 'netns'] as const) : []) {
+    await stop(docker.getContainer(names.part(part)), 0);
+  }
 }

@@ -1,6 +1,7 @@
 import type Docker from 'dockerode';
 import type { Container, ContainerCreateOptions } from 'dockerode';
 import { putFile } from './archive.ts';
+import { asked, asRequest } from './asked.ts';
 import { ContainerError, engineMessage } from './container-error.ts';
 import { logTail } from './log-tail.ts';
 import { gatePart, netnsPart, PATHS, type PartsRequest, policyPart, sidecarPart } from './parts.ts';
@@ -83,7 +84,7 @@ async function verdict(
   const submitted = async (): Promise<string | null> => {
     const { StatusCode } = await parts.policy.wait({ abortSignal });
     if (StatusCode === 0) return null;
-    const words = await logTail(parts.policy);
+    const words = (await logTail(parts.policy)).replace(/^boundary: /, '');
     return words === '' ? `the submission of the policy ended with exit code ${StatusCode}` : words;
   };
   const waits = [submitted(), ended('gate'), ended('sidecar')];
@@ -106,30 +107,4 @@ async function create(docker: Docker, part: Part, options: ContainerCreateOption
 
 async function start(part: Part, container: Container): Promise<void> {
   await asked(`start the ${part} container`, () => container.start());
-}
-
-/** dockerode would repeat the whole of the options in the address of the request, which has a largest length. */
-export function asRequest({ name, ...body }: ContainerCreateOptions): ContainerCreateOptions {
-  const request: { _query: unknown; _body: unknown } & ContainerCreateOptions = {
-    _query: name === undefined ? {} : { name },
-    _body: body,
-  };
-  return request;
-}
-
-/** A request to the engine, whose refusal says what was wanted. */
-export async function asked<T>(what: string, request: () => Promise<T>): Promise<T> {
-  try {
-    return await request();
-  } catch (error) {
-    throw new ContainerError(`the engine did not ${what}: ${engineMessage(error)}${advice(error)}`);
-  }
-}
-
-function advice(error: unknown): string {
-  const message = engineMessage(error);
-  if (/non-overlapping IPv4 address pool/.test(message)) {
-    return '; it has no addresses left for another network: docker network prune removes those that nothing uses';
-  }
-  return '';
 }

@@ -1,4 +1,5 @@
 import type Docker from 'dockerode';
+import { asked } from './asked.ts';
 import { engineMessage, engineStatus } from './container-error.ts';
 import type { Engine } from './engine.ts';
 import { leftovers, type RunObject } from './leftovers.ts';
@@ -9,12 +10,16 @@ import { PART_LABEL, RUN_LABEL } from './run-names.ts';
 const REMOVAL_POLL_MS = 100;
 const REMOVAL_POLLS = 100;
 
-/** Removes what runs left behind whose boundary was killed. Returns how many there were; never throws for them. */
-export async function sweep(engine: Engine, here: Owner): Promise<number> {
+/**
+ * Removes what runs left behind whose boundary was killed. What cannot be removed now is for the next start.
+ * @throws ContainerError where the engine does not list what there is
+ */
+export async function sweep(engine: Engine, here: Owner): Promise<void> {
   const { docker, now } = engine;
-  const found = leftovers(await runObjects(docker), (labels) => ownerState(labels, here), now);
-  for (const id of found) await removeRun(docker, id).catch(() => {});
-  return found.length;
+  const objects = await asked('list what earlier runs left', () => runObjects(docker));
+  for (const id of leftovers(objects, (labels) => ownerState(labels, here), now)) {
+    await removeRun(docker, id).catch(() => {});
+  }
 }
 
 /**
