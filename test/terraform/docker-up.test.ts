@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { DIRECTORY, extraRules } from '../../scripts/local-workspace.ts';
@@ -19,6 +18,15 @@ function make(target: string, env: Readonly<Record<string, string>> = {}): Promi
   return collected(spawn(process.execPath, [script], options), undefined).ended;
 }
 
+/** The host's address on Docker's bridge. Node lists no interface that nothing is plugged into, so ip(8) is asked. */
+function bridgeAddress(): string {
+  const listed = execFileSync('ip', ['-json', '-4', 'address', 'show', 'docker0'], { encoding: 'utf8' });
+  const [bridge] = JSON.parse(listed) as { addr_info: { local: string }[] }[];
+  const address = bridge?.addr_info[0]?.local;
+  assert.ok(address !== undefined, `docker0 has no IPv4 address: ${listed}`);
+  return address;
+}
+
 /** This one workspace has fixed names, so it is gone after this. */
 describe('make docker-up and docker-down', () => {
   after(() => make('docker-down'));
@@ -28,7 +36,7 @@ describe('make docker-up and docker-down', () => {
     server.listen(0, '0.0.0.0');
     await once(server, 'listening');
     try {
-      const gateway = networkInterfaces().docker0?.find(({ family }) => family === 'IPv4')?.address;
+      const gateway = bridgeAddress();
       const url = `http://${gateway}:${(server.address() as AddressInfo).port}`;
       const { code, stdout, stderr } = await make('docker-up', { EXTRA_ALLOW: url.slice('http://'.length) });
       assert.equal(code, 0, stderr);
