@@ -64,6 +64,8 @@ export function isAllowed(arrival: Arrival, setting: ConfinedWorkspace): boolean
 export interface BatteryOptions extends ConfinedSetup {
   /** The heading of its table in docs/isolation.md. */
   readonly title: string;
+  /** Beside what {@link isAllowed} tells: where an allowed connection may still say its last words. */
+  readonly reaches?: readonly string[];
   /** Names for the internet's server. */
   readonly names?: Parameters<ConfinedWorkspace['internet']['names']>[0];
 }
@@ -72,6 +74,11 @@ export interface BatteryOptions extends ConfinedSetup {
 export class Battery {
   readonly #rows = new Map<string, Row>();
   readonly #columns: string[] = [];
+  readonly #options: BatteryOptions;
+  /** What arrived between attacks. */
+  readonly #late: Arrival[] = [];
+  /** How much had arrived when the last attack was over. */
+  #seen: readonly number[] = [];
   #planned = 0;
   #done = 0;
   #count = 0;
@@ -79,6 +86,7 @@ export class Battery {
   host!: HostListener;
 
   constructor(options: BatteryOptions) {
+    this.#options = options;
     before(async () => {
       this.host = await HostListener.start();
       this.setting = await ConfinedWorkspace.start({
@@ -90,8 +98,13 @@ export class Battery {
       });
     });
     after(async () => {
-      await this.setting?.[Symbol.asyncDispose]();
-      await this.host?.[Symbol.asyncDispose]();
+      try {
+        if (this.setting !== undefined) await this.#gatherLate();
+      } finally {
+        await this.setting?.[Symbol.asyncDispose]();
+        await this.host?.[Symbol.asyncDispose]();
+      }
+      assert.deepEqual(this.#late, [], 'this arrived after the attack that it may have come from');
       // Where only some of the tests ran, the table stays as it is.
       if (this.#done === this.#planned)
         await writeResults(options.title, this.#columns, [...this.#rows.values()]);
@@ -199,16 +212,30 @@ export class Battery {
   ): Promise<{ outcome: Outcome; arrivals: readonly Arrival[] }> {
     const { setting, host } = this;
     const mark = `mark-${++this.#count}-${place}`;
-    const start = await this.#positions();
+    const start = await this.#gatherLate();
     const outcome = await setting.attack(place, call(mark, setting, host));
     const deadline = performance.now() + ARRIVES_MS;
     for (;;) {
       await this.#settle(start);
-      const arrivals = await this.#since(start);
+      const { arrivals, next } = await this.#since(start);
+      this.#seen = next;
       if (until === undefined) return { outcome, arrivals };
       const found = arrivals.filter((arrival) => until(arrival, mark));
       if (found.length > 0 || performance.now() > deadline) return { outcome, arrivals: found };
     }
+  }
+
+  /** Notes what arrived since the last attack and is neither of the ordinary container nor allowed. */
+  async #gatherLate(): Promise<readonly number[]> {
+    const { setting } = this;
+    const reaches = this.#options.reaches ?? [];
+    const { arrivals, next } = await this.#since(this.#seen);
+    this.#late.push(
+      ...arrivals.filter(
+        (one) => !setting.isOrdinary(one) && !isAllowed(one, setting) && !reaches.includes(one.to),
+      ),
+    );
+    return next;
   }
 
   /** Returns once both counters have counted what was sent before. */
@@ -221,18 +248,15 @@ export class Battery {
     }
   }
 
-  async #positions(): Promise<readonly number[]> {
-    const { internet, neighbour } = this.setting;
-    const [there, beside] = await Promise.all([internet.arrivals(), neighbour.arrivals()]);
-    return [there.next, beside.next, this.host.arrivals.length];
-  }
-
-  async #since([there = 0, beside = 0, here = 0]: readonly number[]): Promise<readonly Arrival[]> {
+  /** What arrived anywhere behind a position, and the position behind that. */
+  async #since([there = 0, beside = 0, here = 0]: readonly number[]) {
     const { internet, neighbour } = this.setting;
     const found = await Promise.all([internet.arrivals(there), neighbour.arrivals(beside)]);
     const settling = ({ marks }: Arrival) => marks.some((mark) => mark.startsWith('mark-settled'));
-    return [...found.flatMap(({ arrivals }) => arrivals), ...this.host.arrivals.slice(here)].filter(
-      (one) => !settling(one),
-    );
+    const all = [...found.flatMap(({ arrivals }) => arrivals), ...this.host.arrivals.slice(here)];
+    return {
+      arrivals: all.filter((one) => !settling(one)),
+      next: [...found.map(({ next }) => next), this.host.arrivals.length],
+    };
   }
 }

@@ -19,6 +19,7 @@ const battery = new Battery({
   - { domain: raw.test, port: [7000, 22], protocol: tcp }
 `,
   attacks: 'requests.py',
+  reaches: [DEPLOYMENT],
   environment: ['BOUNDARY_DEPLOYMENT=https://deployment.test:7443'],
   names: {
     'allowed.test': [[['A', ALLOWED]]],
