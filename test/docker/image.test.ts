@@ -60,7 +60,8 @@ describe('the image', () => {
 
   it('starts the sidecar, as a user without rights, on paths that volumes are mounted on', () => {
     assert.equal(config.User, '65532:65532');
-    assert.deepEqual(config.Entrypoint, ['node', '--max-semi-space-size=2', '/opt/boundary/src/cli/main.js']);
+    const program = ['/opt/boundary/src/cli/main.js'];
+    assert.deepEqual(config.Entrypoint, ['node', '--disable-sigusr1', '--max-semi-space-size=2', ...program]);
     assert.deepEqual(config.Cmd, ['sidecar']);
     assert.deepEqual(config.Env.filter((entry) => entry.startsWith('BOUNDARY_')).sort(), [
       'BOUNDARY_GATE=/run/boundary/gate',
