@@ -49,6 +49,7 @@ const outcome = await tally({
   coverage: values.coverage,
   concurrency: Math.max(2, availableParallelism()),
   onFailure: (failure) => say(`FAILED: ${failure}\n`),
+  onDiagnostic: say,
 });
 passed += outcome.passed;
 failed += outcome.failures.length;

@@ -16,17 +16,23 @@ describe('tally', () => {
   after(() => rmSync(root, { recursive: true }));
 
   /** Tallies one file in a process that does not know that it runs within a test: there the runner would refuse. */
-  async function tallied(source: string, allowedSkips: Record<string, string> = {}): Promise<Tally> {
+  async function tallied(
+    source: string,
+    allowedSkips: Record<string, string> = {},
+  ): Promise<Tally & { readonly said: string[] }> {
     const file = join(root, 'x.test.mjs');
     writeFileSync(file, source);
     const options = JSON.stringify({ root, files: [file], allowedSkips, concurrency: 1 });
     const script = `import { tally } from ${JSON.stringify(join(import.meta.dirname, 'tally.ts'))};
-      process.stdout.write(JSON.stringify(await tally(${options})));`;
+      const said = [];
+      const onDiagnostic = (line) => said.push(line);
+      const outcome = await tally({ ...${options}, onDiagnostic });
+      process.stdout.write(JSON.stringify({ ...outcome, said }));`;
     const { NODE_TEST_CONTEXT: _, ...env } = process.env;
     const driver = join(root, 'driver.mjs');
     writeFileSync(driver, script);
     const { stdout } = await execute(process.execPath, [driver], { env });
-    return JSON.parse(stdout) as Tally;
+    return JSON.parse(stdout) as Tally & { said: string[] };
   }
 
   const cases: { name: string; source: string; passed: number; failures: RegExp[] }[] = [
@@ -75,6 +81,11 @@ describe('tally', () => {
       for (const [index, pattern] of failures.entries()) assert.match(outcome.failures[index] ?? '', pattern);
     });
   }
+
+  it('hands on what a test says of itself, and nothing of the runner’s own', async () => {
+    const outcome = await tallied(`${TEST}test('a', (t) => t.diagnostic('client: curl 8'));`);
+    assert.deepEqual(outcome.said, ['x.test.mjs: client: curl 8']);
+  });
 
   it('lets an allowed skip pass', async () => {
     const outcome = await tallied(`${TEST}test('a', (t) => t.skip());`, { 'x.test.mjs > a': 'why' });

@@ -24,7 +24,12 @@ export interface TallyOptions {
   readonly concurrency: number;
   /** Told once per failure, when it falls. */
   onFailure?(failure: string): void;
+  /** Told what a test says of itself: versions of clients, what was measured. */
+  onDiagnostic?(said: string): void;
 }
+
+/** What the runner itself says at the end of a file. */
+const RUNNERS_OWN = /^(?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/;
 
 /** A file that takes longer hangs. */
 const FILE_TIMEOUT_MS = 600_000;
@@ -77,6 +82,10 @@ export async function tally(options: TallyOptions): Promise<Tally> {
     const cause = error.cause ?? error;
     const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
     fail(`${place(data)}: ${isFile(data) ? 'the file itself ended badly; ' : ''}${text}`);
+  });
+  stream.on('test:diagnostic', (data) => {
+    if (RUNNERS_OWN.test(data.message)) return;
+    options.onDiagnostic?.(`${relative(options.root, fileOf(data))}: ${data.message}`);
   });
   stream.on('test:stderr', (data) => process.stderr.write(data.message));
   stream.on('test:coverage', ({ summary }) => {
