@@ -256,7 +256,7 @@ variable "ipv6_loopback" {
 # ---------------------------------------------------------------------------------------------------------------------
 
 variable "upstream_proxy" {
-  description = "The proxy that leads outside, http://[USER:PASSWORD@]HOST:PORT. It then resolves the names."
+  description = "The proxy that leads outside, http://[USER:PASSWORD@]HOST:PORT. It then resolves the names; the connection to the deployment goes through it as well."
   type        = string
   default     = null
   sensitive   = true

@@ -100,6 +100,7 @@ export async function runGate(options: GateOptions): Promise<Gate> {
     server.once('error', reject);
     server.listen(files.socket, resolve);
   });
+  server.on('error', (error) => say(`the hand-over socket has a fault: ${error.message}`));
   // A sidecar of another user connects to it; what it gets is what the workspace sends, which is for the sidecar.
   chmodSync(files.socket, 0o666);
   writeStatus(directory, { state: 'ready' });
