@@ -11,7 +11,7 @@ import json, socket, sys, threading, time
 allowed, forbidden = (argument.rsplit(":", 1) for argument in sys.argv[1:3])
 stop = threading.Event()
 lock = threading.Lock()
-counts = {"made": 0, "failed": 0, "slowest_ms": 0, "faults": {}, "tried": 0, "answered": 0}
+counts = {"made": 0, "failed": 0, "slowest_ms": 0, "faults": {}, "failed_at": [], "tried": 0, "answered": 0}
 marks = []
 
 
@@ -44,6 +44,7 @@ def to_allowed():
             if fault is not None:
                 counts["failed"] += 1
                 counts["faults"][fault] = counts["faults"].get(fault, 0) + 1
+                counts["failed_at"] = [*counts["failed_at"][:1], time.strftime("%H:%M:%S", time.gmtime()) + "Z"]
             else:
                 for mark in [mark for mark in marks if began >= mark]:
                     marks.remove(mark)
