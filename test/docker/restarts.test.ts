@@ -185,9 +185,14 @@ async function killAndAwait(...parts: readonly Part[]): Promise<void> {
   await started;
 }
 
-/** What one connection of the workspace's comes to; a time-out would be code 28. */
-const fetched = (upstream: Upstream) =>
-  workspace.behind.run(['curl', '-sS', '--max-time', '30', `http://${HOST_NAME}:${upstream.port}/`]);
+/**
+ * What a request of the workspace's comes to. It tries again when it is refused: for ten seconds after gate and sidecar
+ * died together, a client that takes the port of a connection that was cut then is led to the dead gate's port.
+ */
+const fetched = (upstream: Upstream) => {
+  const patience = ['--max-time', '30', '--retry', '2', '--retry-connrefused'];
+  return workspace.behind.run(['curl', '-sS', ...patience, `http://${HOST_NAME}:${upstream.port}/`]);
+};
 
 async function assertServed(): Promise<void> {
   const answer = await fetched(allowed);
