@@ -79,8 +79,13 @@ export function openTls(core: ProxyCore, socket: Duplex, endpoint: Endpoint, nex
 }
 
 function handshakeReason(endpoint: Endpoint, error: Error | null): string {
-  const found = error === null ? 'the client closed it' : error.message;
+  const found = error === null ? 'the client closed it' : causeOf(error);
   return `The client ended the TLS handshake (${found}). A client that does not trust boundary's certificate authority, or pins its own, needs the CA installed or a rule for ${endpoint.host} with inspect: never.`;
+}
+
+/** OpenSSL's own words for it, without its numbers and places. */
+function causeOf(error: Error & { readonly reason?: unknown }): string {
+  return typeof error.reason === 'string' ? error.reason : error.message;
 }
 
 function recordFailure(core: ProxyCore, endpoint: Endpoint, reason: string): void {
