@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { BOUNDARY_IMAGE, ensureBoundaryImage } from '../setup/boundary-image.ts';
 import { ensureEngine } from '../setup/docker-engine.ts';
 import { AGENT_BOOTSTRAP } from './agent-bootstrap.ts';
 import { AgentSession } from './agent-session.ts';
@@ -10,6 +9,7 @@ import type { Ended } from './boundary.ts';
 import { coderEnvironment } from './coder-environment.ts';
 import { type Deployment, startDeployment } from './deployment.ts';
 import { removeFromEngine, runDocker } from './docker-cli.ts';
+import { ownTag } from './own-tag.ts';
 import { localModule, openTemplate, type Resource, type Template } from './template.ts';
 import { createTestCa, type TestCa } from './test-ca.ts';
 import { buildTrustingImage } from './trusting-image.ts';
@@ -43,7 +43,7 @@ export interface ExampleWorkspace extends AsyncDisposable {
 /** Prepares the template and what it needs. Nothing is applied yet. */
 export async function openExample(): Promise<ExampleWorkspace> {
   await ensureEngine();
-  await ensureBoundaryImage();
+  const boundary = await ownTag();
   const ca = createTestCa();
   const image = await buildTrustingImage(ca.caPem);
   const deployment = await startDeployment(ca);
@@ -57,7 +57,7 @@ export async function openExample(): Promise<ExampleWorkspace> {
     workspace: `coder-${owner}-dev`,
   };
   const module = [
-    `image = "${BOUNDARY_IMAGE}"`,
+    `image = "${boundary.name}"`,
     'image_pull = "never"',
     'metrics = { expose = "host" }',
     `upstream_ca = ${JSON.stringify(ca.caPem)}`,
@@ -108,6 +108,7 @@ export async function openExample(): Promise<ExampleWorkspace> {
       template.close();
       await deployment[Symbol.asyncDispose]();
       await removeFromEngine({ images: [image] });
+      await boundary.remove();
     },
   };
 }
