@@ -213,7 +213,7 @@ describe('HTTP', () => {
   });
 
   it('WebSocket inside opened TLS', async (context) => {
-    await say(context, 'node --version');
+    await say(context, 'echo "node $(node --version)"');
     const script = `const s = new WebSocket('wss://ws.example.test/socket'); const stay = setInterval(() => {}, 1000);
       s.onopen = () => s.send('one'); s.onerror = (e) => console.log('error', e.message);
       s.onclose = () => clearInterval(stay);
@@ -298,7 +298,7 @@ describe('clients with a trust store of their own', () => {
       'python3 -c "import requests; print(\'requests\', requests.__version__)"',
       `python3 -c "${REQUESTS}"`,
     ],
-    ['fetch', 'node --version', `node -e "${FETCH}"`],
+    ['fetch', 'echo "node $(node --version)"', `node -e "${FETCH}"`],
   ] as const) {
     it(`${name} trusts the boundary by the environment alone`, async (context) => {
       await say(context, version);

@@ -210,7 +210,9 @@ describe('a part is restarted by Docker under load: no new connection fails', ()
           await docker(['restart', workspace.behind.names[part]]);
           const seconds = await load.back();
           await handover();
-          context.diagnostic(`${part}, time ${round}: served again after ${seconds.toFixed(2)} s`);
+          context.diagnostic(
+            `docker restart of the ${part}, time ${round}: served again after ${seconds.toFixed(2)} s`,
+          );
         }
       });
       assert.equal(failed, 0, await partsSay());
@@ -230,7 +232,7 @@ describe('a part is killed under load: nothing gets out, and service returns by 
           const seconds = await load.back();
           await Promise.all([...started, handover()]);
           context.diagnostic(
-            `${parts.join(' and ')}, time ${round}: served again after ${seconds.toFixed(2)} s`,
+            `kill -9 of ${parts.join(' and ')}, time ${round}: served again after ${seconds.toFixed(2)} s`,
           );
         }
       });
