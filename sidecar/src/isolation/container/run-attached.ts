@@ -79,7 +79,7 @@ export async function runAttached(request: AttachedRequest): Promise<CommandEnd>
   ]);
   if (refused !== null) return refused;
   if (terminal !== null) {
-    const resize = () => void setSize(container, terminal);
+    const resize = sizeFollower(container, terminal);
     cleanup.defer(terminal.onResize(resize));
     resize();
   }
@@ -109,6 +109,25 @@ async function sizeEarly(container: Container, terminal: Terminal, started: Abor
   while (!started.aborted && !(await setSize(container, terminal))) {
     await new Promise((resolve) => setTimeout(resolve, SIZE_POLL_MS));
   }
+}
+
+/**
+ * Hands each change of the size on, one at a time: of two requests at once the engine may heed the later first, and the
+ * size would stay the earlier one.
+ */
+function sizeFollower(container: Container, terminal: Terminal): () => void {
+  let handing = false;
+  let changed = false;
+  const resize = () => {
+    changed = handing;
+    if (handing) return;
+    handing = true;
+    void setSize(container, terminal).then(() => {
+      handing = false;
+      if (changed) resize();
+    });
+  };
+  return resize;
 }
 
 /** Resolves to false where the engine cannot: the command does not run yet, or has ended. */
