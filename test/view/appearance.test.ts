@@ -137,14 +137,14 @@ describe('without scripts', () => {
     assert.match((await place.textContent()) ?? '', /telemetry\.vendor\.example:80 3×/);
 
     await page.getByRole('link', { name: 'Denied', exact: true }).click();
+    await page.waitForURL((url) => url.href.startsWith(`${base}?verdict=`));
     assert.equal(await page.locator('#decision-list > li:visible').count(), 6);
-    assert.ok(page.url().startsWith(`${base}?verdict=`));
 
     await place.getByRole('link', { name: 'Why?' }).click();
     assert.match((await page.locator('#detail').textContent()) ?? '', /What would allow it/);
     await picture(page, 'no-scripts');
     await page.getByRole('link', { name: 'Close' }).click();
-    assert.equal(page.url(), base);
+    await page.waitForURL(base);
     assert.deepEqual(faults, []);
     await close();
   });

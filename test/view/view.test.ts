@@ -305,7 +305,7 @@ describe('a denied request', () => {
     const { page, close } = await openPage(browser, `${base}?id=${view.recent.run}-999`);
     await page.getByText('The audit log has it under its id.').waitFor();
     await page.getByRole('link', { name: 'Close' }).click();
-    assert.equal(page.url(), base);
+    await page.waitForURL(base);
     await close();
   });
 });
